@@ -1,0 +1,22 @@
+// The Asio names that coroutine code uses. The one heavy header of the framework: include it only where coroutines are.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sluice {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using asio::awaitable;
+using asio::use_awaitable;
+
+}  // namespace sluice

@@ -1,0 +1,35 @@
+// Errors of a pool, by phase, with the live numbers of that instant and the last connect error.
+#pragma once
+
+#include <sluice/core/error.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace sluice::pool {
+
+enum class Phase { queue_full, wait_timeout, connect, validation, closed, cancelled };
+constexpr const char* to_text(Phase p) noexcept {
+  constexpr const char* names[] = {"queue full", "wait timeout", "connect", "validation", "closed", "cancelled"};
+  return names[static_cast<unsigned>(p)];
+}
+
+struct Numbers {
+  std::uint32_t idle = 0, leased = 0, connecting = 0, closing = 0, waiting = 0, held = 0, limit = 0;
+};
+
+class PoolError : public Error {
+ public:
+  PoolError(Phase phase, const std::string& message, const Numbers& numbers, const std::string& last_connect_error)
+      : Error(message), phase_(phase), numbers_(numbers), last_connect_error_(last_connect_error) {}
+  Phase phase() const noexcept { return phase_; }
+  const Numbers& numbers() const noexcept { return numbers_; }
+  const std::string& last_connect_error() const noexcept { return last_connect_error_; }  // "" if the last connect succeeded
+
+ private:
+  Phase phase_;
+  Numbers numbers_;
+  std::string last_connect_error_;
+};
+
+}  // namespace sluice::pool

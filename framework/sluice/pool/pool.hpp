@@ -1,0 +1,98 @@
+// A worker's connections to one server. One loop's own: every call from the loop's thread, in the process that made it
+// (anything else throws). Connections exist only while the worker owns a permit (budget::Share).
+// Semantics follow the MongoDB connection monitoring and pooling specification: paused → ready ⇄ paused → closed, generations.
+#pragma once
+
+#include <sluice/budget/permit_table.hpp>
+#include <sluice/config/config.hpp>
+#include <sluice/core/asio.hpp>
+#include <sluice/pool/connector.hpp>
+#include <sluice/pool/error.hpp>
+#include <sluice/pool/events.hpp>
+#include <sluice/shm/layout.hpp>
+
+#include <boost/assert/source_location.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace sluice::pool {
+
+class PoolShell;     // the Asio side, kept alive by leases
+struct PoolEntry;  // one pooled connection
+
+// What user code holds: one connection, exclusively, until the lease ends. Movable; returning is the destructor's or
+// release()'s work. A lease keeps the pool's core alive, so either may be destroyed first.
+class Lease {
+ public:
+  Lease() noexcept = default;
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease() { release(); }
+
+  explicit operator bool() const noexcept { return entry_ != nullptr; }
+  // Throws sluice::Error after release().
+  Connection& connection() const;
+  Connection& operator*() const { return connection(); }
+  Connection* operator->() const { return &connection(); }
+  std::uint64_t id() const noexcept;  // of the connection within its pool, from 1
+
+  // Gives the connection back now. A second call does nothing.
+  void release() noexcept;
+  // Gives it back as unusable: it is closed, not reused.
+  void discard() noexcept;
+
+ private:
+  friend class PoolShell;
+  Lease(std::shared_ptr<PoolShell> shell, PoolEntry* entry) noexcept;
+  std::shared_ptr<PoolShell> shell_;
+  PoolEntry* entry_ = nullptr;
+};
+
+// Where a pool takes its permits from and writes its numbers. `share` may be shared by several pools of the loop.
+struct PoolResources {
+  std::shared_ptr<budget::Share> share;
+  shm::PoolStats* stats = nullptr;                 // null: the pool counts in memory of its own
+  std::span<shm::CallSite> call_sites = {};        // empty: call sites are not recorded
+};
+
+class Pool {
+ public:
+  // Starts paused; call ready(). The connector outlives the pool's last connection (shared by the core).
+  Pool(asio::io_context& loop, config::Pool options, std::unique_ptr<Connector> connector, PoolResources resources);
+  Pool(Pool&&) noexcept;
+  Pool& operator=(Pool&&) noexcept;
+  ~Pool();  // closes without waiting
+
+  // Waits for a connection in FIFO order, up to acquire_timeout (or the given limit; or the queue limit at once).
+  // Throws PoolError. Cancelling the coroutine loses no connection and no permit.
+  awaitable<Lease> acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
+  awaitable<Lease> acquire(Within limit, boost::source_location where = BOOST_CURRENT_LOCATION);
+  // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease.
+  Lease try_acquire(boost::source_location where = BOOST_CURRENT_LOCATION) noexcept;
+
+  void ready();   // paused → ready: background work (min_idle) starts
+  void pause();   // ready → paused: no new connections, waiters fail; idle connections stay
+  void clear();   // O(1): every present connection is stale; waiters fail with the last connect error; pauses
+  // Closes idle ones now, leased ones at their return; waiters fail. Completes when nothing is left or at the deadline. True: nothing left.
+  awaitable<bool> close(Deadline deadline);
+
+  // Completes when max(min_idle, 1 with warm_up) connections are open, or with false at the deadline.
+  awaitable<bool> warm_up(Deadline deadline);
+
+  // One observer; called inline on the loop, must not throw, must not call the pool.
+  void on_event(std::function<void(const Event&)> observer);
+
+  Numbers numbers() const;
+  const std::string& name() const noexcept;
+  const std::string& last_connect_error() const noexcept;
+  Connector& connector() const noexcept;
+  const config::Pool& options() const noexcept;
+
+ private:
+  std::shared_ptr<PoolShell> shell_;
+};
+
+}  // namespace sluice::pool

@@ -1,0 +1,76 @@
+// Maps URL schemes to drivers. A driver registers itself by a static object when it is linked (object library); no code names one.
+#pragma once
+
+#include <sluice/config/config.hpp>
+#include <sluice/pool/connector.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::pool {
+
+// Who connects: goes into the session's name on the server as "<instance>.<nonce>:<slot>.<generation>" (63 bytes at most).
+struct Identity {
+  std::string instance;
+  std::string nonce;  // 8 hex digits
+  std::uint32_t slot = 0;
+  std::uint64_t generation = 0;
+  std::string text() const;
+};
+
+// What a server answers about its capacity.
+struct Capacity {
+  std::uint32_t max_connections = 0;
+  std::uint32_t reserved = 0;
+  std::uint32_t user_limit = 0;  // smallest of the role's and the database's limits; 0: none
+  Duration authentication_timeout = 60s;
+};
+
+// A session that the server shows, if it belongs to this instance id (any boot nonce).
+struct SeenSession {
+  std::uint64_t session = 0;
+  std::uint64_t birth = 0;
+  Identity identity;
+  Duration age{};  // by the server's own clock
+};
+
+// The janitor's view of a server: one connection, used on one loop. Calls throw sluice::Error with the reason.
+class Inspector {
+ public:
+  virtual ~Inspector() = default;
+  virtual awaitable<void> open(Deadline deadline) = 0;
+  virtual awaitable<Capacity> capacity(Deadline deadline) = 0;
+  // Every session of this instance id except the inspector's own.
+  virtual awaitable<std::vector<SeenSession>> sessions(Deadline deadline) = 0;
+  // Ends the session if id, birth and identity still match. False: it is gone already.
+  virtual awaitable<bool> end(const SeenSession& session, Deadline deadline) = 0;
+  virtual awaitable<CloseResult> close(Deadline deadline) noexcept = 0;
+  // The inspector's own session (0 before open()).
+  virtual std::uint64_t session() const noexcept = 0;
+  virtual std::uint64_t session_birth() const noexcept = 0;
+};
+
+struct Driver {
+  std::vector<std::string> schemes;  // "postgres", "postgresql"
+  std::string display_name;          // "PostgreSQL"
+  bool local = false;                // sessions end with the process, close is its own proof (SQLite); no janitor, no confirm permit
+  // Throws config-like sluice::Error for a malformed url or option; must not connect.
+  std::unique_ptr<Connector> (*make_connector)(const config::Pool& pool, const Identity& identity) = nullptr;
+  std::unique_ptr<Inspector> (*make_inspector)(const config::Pool& pool, const Identity& identity) = nullptr;  // null: none
+};
+
+// Called by static objects before main. Two drivers for one scheme: the program aborts with a message.
+struct Register {
+  explicit Register(Driver driver);
+};
+
+// Null if no linked driver has the scheme.
+const Driver* find_driver(std::string_view scheme) noexcept;
+std::vector<std::string> known_schemes();
+// "postgres" of "postgres://…", "sqlite" of "sqlite:file"; "" if there is none.
+std::string scheme_of(std::string_view url);
+
+}  // namespace sluice::pool
