@@ -1,0 +1,136 @@
+// A worker that fails on demand, for the tests of the cluster: everything a worker may do to its master, by request.
+#include <sluice/launch.hpp>
+#include <sluice/workers/http.hpp>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <thread>
+
+using sluice::awaitable;
+using sluice::Request;
+using sluice::Response;
+using namespace std::chrono_literals;
+
+namespace {
+
+class Failing : public sluice::HttpWorker {
+ public:
+  static constexpr int default_workers = 2;
+
+  void routes() override {
+    get("/ping", &Failing::ping);
+    get("/query/{pool}", &Failing::query);
+    get("/sleep/{pool}", &Failing::sleep);
+    get("/hold/{pool}", &Failing::hold);
+    post("/fail", &Failing::fail);
+    post("/crash", &Failing::crash);
+    post("/block", &Failing::block);
+    post("/fork", &Failing::fork);
+  }
+
+  awaitable<void> start() override {
+    wake_ = std::make_unique<sluice::asio::steady_timer>(context().loop(), sluice::TimePoint::max());
+    const auto options = nlohmann::json::parse(context().config().app_json);
+    const auto slot = options.value("die_in_start", nlohmann::json());
+    if (slot.is_number_integer() && slot.get<std::uint32_t>() == context().slot()) throw std::runtime_error("start() was told to fail");
+    co_await HttpWorker::start();
+  }
+
+  awaitable<void> run() override {
+    while (!failed_ && !context().draining()) {
+      sluice::error_code ignored;
+      co_await wake_->async_wait(sluice::asio::redirect_error(sluice::use_awaitable, ignored));
+    }
+    if (failed_) throw std::runtime_error("run() was told to fail");
+  }
+
+  awaitable<void> drain(sluice::Deadline deadline) override {
+    wake_->cancel();
+    co_await HttpWorker::drain(deadline);
+  }
+
+ private:
+  Response about_me() {
+    return Response::json({{"worker", context().slot()}, {"generation", context().generation()}, {"pid", ::getpid()}});
+  }
+
+  awaitable<Response> ping(Request) { co_return about_me(); }
+
+  // A statement that needs a connection at once or soon: 503 with the reason when there is none.
+  awaitable<Response> query(Request request) {
+    const auto limit = sluice::within(std::chrono::milliseconds(request.query<int>("within_ms", 1000)));
+    std::string problem;
+    try {
+      co_await context().sql(request.path<std::string>("pool")).query(limit, "SELECT 1");
+    } catch (const sluice::Error& error) {
+      problem = error.what();
+    }
+    if (!problem.empty()) co_return Response::error(503, problem);
+    co_return about_me();
+  }
+
+  awaitable<Response> sleep(Request request) {
+    const auto limit = sluice::within(std::chrono::milliseconds(request.query<int>("within_ms", 120000)));
+    const double seconds = request.query<double>("seconds");
+    std::string problem;
+    try {
+      co_await context().sql(request.path<std::string>("pool")).query(limit, "SELECT pg_sleep($1)::text", seconds);
+    } catch (const sluice::Error& error) {
+      problem = error.what();
+    }
+    if (!problem.empty()) co_return Response::error(503, problem);
+    co_return about_me();
+  }
+
+  // Keeps a connection without using it.
+  awaitable<Response> hold(Request request) {
+    auto lease = co_await context().pool(request.path<std::string>("pool")).acquire();
+    sluice::asio::steady_timer timer(context().loop(), std::chrono::milliseconds(request.query<int>("ms")));
+    co_await timer.async_wait(sluice::use_awaitable);
+    co_return about_me();
+  }
+
+  // Ends this life by an exception.
+  awaitable<Response> fail(Request) {
+    failed_ = true;
+    wake_->cancel();
+    co_return about_me();
+  }
+
+  // Ends this process by a signal or an exit code, without an answer.
+  awaitable<Response> crash(Request request) {
+    if (const int code = request.query<int>("exit", -1); code >= 0) ::_exit(code);
+    ::kill(::getpid(), request.query<int>("signal", SIGKILL));
+    co_return about_me();
+  }
+
+  // Does what no worker may do: keeps the loop to itself.
+  awaitable<Response> block(Request request) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(request.query<int>("ms")));
+    co_return about_me();
+  }
+
+  // A grandchild that would sleep for minutes.
+  awaitable<Response> fork(Request) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl("/bin/sleep", "sleep", "300", static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    co_return Response::json({{"worker", context().slot()}, {"child", child}});
+  }
+
+  bool failed_ = false;
+  std::unique_ptr<sluice::asio::steady_timer> wake_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sluice::LaunchOptions options;
+  options.description = "a worker that fails on demand";
+  return sluice::launch<Failing>(argc, argv, options);
+}
