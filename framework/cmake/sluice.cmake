@@ -1,4 +1,9 @@
+# What dependencies.cmake lists must be there to build; the installed package asks for the same by find_dependency().
+macro(sluice_dependency)
+  find_package(${ARGV} REQUIRED)
+endmacro()
 include(${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake)
+include(GNUInstallDirs)
 
 add_library(sluice_flags INTERFACE)
 add_library(sluice::flags ALIAS sluice_flags)
@@ -29,6 +34,7 @@ function(sluice_module name)
     set(ARG_DIRECTORY ${name})
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sluice/${ARG_DIRECTORY}/*.cpp)
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sluice/${ARG_DIRECTORY}/*.hpp ${CMAKE_CURRENT_SOURCE_DIR}/sluice/${ARG_DIRECTORY}.hpp)
   if(ARG_OBJECT AND sources)
     set(kind OBJECT)
     set(scope PUBLIC)
@@ -42,7 +48,8 @@ function(sluice_module name)
   add_library(sluice_${name} ${kind} ${sources})
   add_library(sluice::${name} ALIAS sluice_${name})
   set_target_properties(sluice_${name} PROPERTIES EXPORT_NAME ${name})
-  target_include_directories(sluice_${name} ${scope} $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
+  # The header set brings the include directory, is installed, and compiles header by header in all_verify_interface_header_sets.
+  target_sources(sluice_${name} ${scope} FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR} FILES ${headers})
   target_link_libraries(sluice_${name} ${scope} sluice::flags ${ARG_LIBRARIES})
   foreach(module ${ARG_SLUICE})
     target_link_libraries(sluice_${name} ${scope} sluice::${module})
@@ -51,4 +58,19 @@ function(sluice_module name)
     target_link_libraries(sluice_${name} PRIVATE $<BUILD_INTERFACE:sluice_private_flags>)
   endif()
   set_property(GLOBAL APPEND PROPERTY SLUICE_MODULES sluice_${name})
+endfunction()
+
+# The package that find_package(sluice) finds: every module as sluice::<name>, its headers, and what they need from outside.
+function(sluice_package)
+  include(CMakePackageConfigHelpers)
+  set(package ${CMAKE_INSTALL_LIBDIR}/cmake/sluice)
+  get_property(modules GLOBAL PROPERTY SLUICE_MODULES)
+  install(TARGETS sluice_flags ${modules} EXPORT sluiceTargets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    OBJECTS DESTINATION ${CMAKE_INSTALL_LIBDIR}/sluice
+    FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT sluiceTargets NAMESPACE sluice:: DESTINATION ${package})
+  write_basic_package_version_file(${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+  install(FILES ${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake ${PROJECT_SOURCE_DIR}/framework/cmake/sluiceConfig.cmake
+    ${PROJECT_SOURCE_DIR}/framework/cmake/dependencies.cmake DESTINATION ${package})
 endfunction()
