@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Words that must not be in the repository: paths of one machine, hosts of package registries, what does not compile here, and
+open ends without a text."""
+import re
+
+import sources
+
+# Written in pieces, so that this file passes its own check.
+RULES = [
+    (re.compile(r"(?<![\w.$}/-])/(?:work|root|home/\w+)/"), "a path of one machine"),
+    (re.compile(r"\b(?:" + "|".join(["deb\\.deb" + "ian", "pypi\\." + "org", "registry\\.npm" + "js", "crates\\." + "io", "proxy\\.gol" + "ang", "repo1?\\.mav" + "en"]) + r")\b"),
+     "a package registry's host"),
+    (re.compile(r"\bstd::source_" + r"location\b"), "does not compile with clang 14 and libstdc++ 12; use boost::source_" + "location"),
+    (re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b(?!\([^)]+\): \S|: \w+ \w+)"), "an open end without a text: say what is missing, as `TO" + "DO: two words or more`"),
+]
+
+
+def check(name: str, text: str) -> list[str]:
+    return [f"{name}:{sources.line_of(text, match.start())}: `{match.group(0)}`: {reason}" for pattern, reason in RULES for match in pattern.finditer(text)]
+
+
+def prove() -> None:
+    for bad in ["see /ro" + "ot/x", "cd /wo" + "rk/main", '"/home/' + 'ada/x"', "pypi." + "org", "std::source_" + "location::current()", "// TO" + "DO", "// TO" + "DO:", "// FIX" + "ME later"]:
+        assert check("x", bad), bad
+    for good in ["GET /users/1", "build/work/x", "boost::source_" + "location", "// TO" + "DO: close idle ones first", "$HOME/work/x", "networking"]:
+        assert not check("x", good), good
+
+
+def main() -> None:
+    prove()
+    findings, looked_at = [], 0
+    for path in sources.tracked():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue  # an image
+        looked_at += 1
+        findings += check(path.relative_to(sources.ROOT).as_posix(), text)
+    sources.finish("words", findings, f"{looked_at} files")
+
+
+if __name__ == "__main__":
+    main()
