@@ -8,6 +8,8 @@
 #include <sluice/sql/value.hpp>
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::sql {
@@ -22,6 +24,14 @@ struct Statement {
   Statement() = default;
   Statement(std::string s, std::vector<Value> p) : sql(std::move(s)), parameters(std::move(p)) {}
 };
+
+template <class... Args>
+Statement make_statement(std::string_view sql, const Args&... args) {
+  std::vector<Value> parameters;
+  parameters.reserve(sizeof...(Args));
+  (parameters.push_back(encode(args)), ...);
+  return Statement(std::string(sql), std::move(parameters));
+}
 
 struct TransactionOptions {
   bool read_only = false;

@@ -1,0 +1,84 @@
+#include <sluice/core/text.hpp>
+#include <sluice/sql/counted.hpp>
+#include <sluice/sql/transaction.hpp>
+
+#include <exception>
+
+namespace sluice::sql {
+
+Transaction& Transaction::operator=(Transaction&& other) noexcept {
+  if (this == &other) return *this;
+  abandon();
+  lease_ = std::move(other.lease_);
+  statement_timeout_ = other.statement_timeout_;
+  stats_ = other.stats_;
+  return *this;
+}
+
+void Transaction::abandon() noexcept {
+  if (!lease_) return;
+  lease_->dirty = true;
+  lease_.release();
+}
+
+Session& Transaction::session() const {
+  if (!lease_) throw Error("the transaction is over: it was committed, rolled back or moved from");
+  return static_cast<Session&>(lease_.connection());
+}
+
+Deadline Transaction::deadline(std::optional<Within> limit) const noexcept {
+  if (limit) return Deadline::after(limit->limit);
+  return statement_timeout_ > Duration::zero() ? Deadline::after(statement_timeout_) : Deadline::never();
+}
+
+awaitable<Rows> Transaction::run(Statement statement, std::optional<Within> limit) {
+  Session& on = session();
+  Counted counted(stats_);
+  Rows rows = co_await on.run(std::move(statement), deadline(limit));
+  counted.succeeded();
+  co_return rows;
+}
+
+awaitable<std::uint64_t> Transaction::run_execute(Statement statement, std::optional<Within> limit) {
+  const Rows rows = co_await run(std::move(statement), limit);
+  co_return rows.affected();
+}
+
+awaitable<void> Transaction::commit() {
+  Session& on = session();
+  std::exception_ptr failure;
+  std::string cause;
+  try {
+    co_await on.commit(deadline(std::nullopt));
+  } catch (const SqlError& e) {
+    failure = std::current_exception();
+    if (e.phase() != Phase::commit) cause = e.what();
+  } catch (const std::exception& e) {
+    failure = std::current_exception();
+    cause = e.what();
+  }
+  if (!failure) {
+    lease_.release();
+    co_return;
+  }
+  abandon();
+  if (cause.empty()) std::rethrow_exception(failure);
+  throw SqlError(Phase::commit, Class::connection, "", 0, text("the outcome of COMMIT is unknown: ", cause), "COMMIT");
+}
+
+awaitable<void> Transaction::rollback() {
+  Session& on = session();
+  bool failed = false;
+  try {
+    co_await on.rollback(deadline(std::nullopt));
+  } catch (const std::exception&) {
+    failed = true;
+  }
+  if (failed) {
+    lease_.discard();
+  } else {
+    lease_.release();
+  }
+}
+
+}  // namespace sluice::sql
