@@ -14,9 +14,11 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"](sluice/[^>"]+)[>"]', re.M
 
 
 def read_map(page: str) -> dict[str, set[str]]:
-    """The arrows of the page's fenced blocks: module → modules it names."""
+    """The arrows of the page's fenced blocks without a language: module → modules it names."""
     rules: dict[str, set[str]] = {}
-    for block in re.findall(r"^```\n(.*?)^```", page, re.M | re.S):
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page, re.M | re.S):
+        if language:
+            continue
         for left, right in re.findall(r"((?:\w+, )*\w+) → ((?:\w+, )*\w+)", block):
             for module in left.split(", "):
                 rules.setdefault(module, set()).update(right.split(", "))
@@ -66,7 +68,7 @@ def check(rules: dict[str, set[str]], path: str, text: str) -> list[str]:
 
 def prove() -> None:
     """The lint finds what it must and nothing else."""
-    rules = read_map("```\nbase → core   pool → base\ndrivers, apps → pool\n```\n")
+    rules = read_map("```text\nx → y\n```\n```\nbase → core   pool → base\ndrivers, apps → pool\n```\n")
     assert rules == {"base": {"core"}, "core": set(), "pool": {"base"}, "drivers": {"pool"}, "apps": {"pool"}}, rules
     assert check(rules, "framework/sluice/pool/a.cpp", "#include <sluice/core/x.hpp>\n#include <vector>\n") == []
     assert len(check(rules, "framework/sluice/base/a.cpp", "\n#include <sluice/pool/x.hpp>\n")) == 1
