@@ -9,11 +9,11 @@
 namespace sluice::admin {
 
 struct Inputs {
-  const shm::Segment* segment = nullptr;       // read-only
+  const shm::Segment* segment = nullptr;  // read-only
   const config::Config* config = nullptr;
-  int channel = -1;                            // to the master (shm/message.hpp); its end of stream ends the process
+  int channel = -1;  // to the master (shm/message.hpp); its end of stream ends the process
   int control_listener = -1;
-  int admin_listener = -1;                     // -1: off
+  int admin_listener = -1;  // -1: off
 };
 
 // Runs until the channel is closed or SIGTERM. Returns the exit code.

@@ -1,0 +1,38 @@
+// The command line of `ctl`: one table describes every command; parser, help and "did you mean" come from it. Pure.
+#pragma once
+
+#include <sluice/core/clock.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::admin {
+
+struct Invocation {
+  std::string command;              // empty: only with `help`
+  std::vector<std::string> values;  // what follows the command and is no option; "-2" is a value
+  std::string control;              // empty: look for the instance
+  Duration timeout = 5s;            // for one answer
+  bool json = false;
+  bool fast = false;
+  bool no_wait = false;
+  bool help = false;
+};
+
+// Throws ExitError(usage) with what is wrong and what to write instead.
+Invocation parse_arguments(const std::vector<std::string>& arguments);
+
+// "8", "+2", "-2", "web=8", "web=+2". Throws ExitError(usage).
+struct ScaleTarget {
+  std::string kind;  // empty: the first kind
+  std::int64_t value = 0;
+  bool relative = false;
+};
+ScaleTarget parse_scale(std::string_view text);
+
+// `program`: "orders ctl" or "sluicectl". An empty command: all of them.
+std::string help_text(const std::string& program, const std::string& command);
+
+}  // namespace sluice::admin
