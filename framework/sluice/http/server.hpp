@@ -24,6 +24,8 @@ struct Limits {
   Duration drain_idle = 1s;
 };
 
+// Deadlines are kept to within 100 ms (an eighth of the shortest limit, if that is less).
+
 // Numbers of one server; the callbacks are called inline on the loop.
 struct Observer {
   std::function<void(unsigned status, std::int64_t nanos)> finished;  // a response was written
@@ -31,6 +33,9 @@ struct Observer {
   std::function<void(int delta)> connections;                           // +1 / -1
 };
 
+struct ServerState;
+
+// Destroy it before its loop. Destruction closes every connection at once.
 class Server {
  public:
   // Malformed requests get 400 (413, 431, 408, …) and a closed connection; nothing else is disturbed.
@@ -46,13 +51,13 @@ class Server {
   std::size_t connections() const noexcept;
 
  private:
-  struct State;
+  using State = ServerState;
   std::shared_ptr<State> state_;
 };
 
 // Binds and listens on "host:port", "[v6]:port", ":port" or "unix:/path"; non-blocking, close-on-exec, SO_REUSEADDR. A stale Unix
-// socket file is replaced only if nobody answers on it. `mode` is the file mode of a Unix socket. Throws ExitError(unavailable)
-// naming `option`, the address, the cause and the remedy.
+// socket file is replaced only if nobody answers on it. `mode` is the file mode of a Unix socket. Throws ExitError naming
+// `option`, the address, the cause and the remedy: `config` for a malformed address, else `unavailable`.
 Descriptor bind_listener(const std::string& address, const std::string& option, unsigned mode = 0600);
 // What is bound, for display: "127.0.0.1:8080".
 std::string local_address(int listening_socket);
