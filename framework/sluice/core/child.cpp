@@ -21,7 +21,10 @@ void write_text(const char* s) {
   static_cast<void>(ignored);
 }
 
+void (*crash_hook)() = nullptr;
+
 void crash_handler(int signal) {
+  if (crash_hook) crash_hook();
   void* frames[64];
   write_text("sluice: fatal signal, backtrace of the thread that it hit:\n");
   const int depth = ::backtrace(frames, 64);
@@ -77,7 +80,8 @@ void prelude(pid_t parent, bool lead_group) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-void install_crash_backtrace() {
+void install_crash_backtrace(void (*also)()) {
+  crash_hook = also;
   void* warm_up[1];
   ::backtrace(warm_up, 1);  // loads libgcc now, not inside the handler
   struct sigaction action = {};

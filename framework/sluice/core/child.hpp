@@ -19,7 +19,7 @@ void set_title(std::string_view title);
 void prelude(pid_t parent, bool lead_group);
 
 // Installs a handler for SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL that writes a backtrace of the hit thread to stderr
-// and then dies of the same signal. Async-signal-safe after installation.
-void install_crash_backtrace();
+// and then dies of the same signal. `also` is called first, on that thread; it must be async-signal-safe.
+void install_crash_backtrace(void (*also)() = nullptr);
 
 }  // namespace sluice::child

@@ -1,0 +1,63 @@
+#include <sluice/budget/confirmation.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace sluice::budget {
+namespace {
+
+bool same_session(const RowView& row, const Session& s) {
+  return row.session == s.id && (row.session_birth == 0 || s.birth == 0 || row.session_birth == s.birth);
+}
+
+}  // namespace
+
+SweepPlan plan_sweep(const SweepInput& in) {
+  SweepPlan plan;
+  std::set<std::size_t> end;
+  const auto accounted = [&in](const Session& s) {
+    return std::any_of(in.rows.begin(), in.rows.end(),
+                       [&s](const RowView& r) { return r.session != 0 && r.owner.life == s.life && same_session(r, s); });
+  };
+
+  std::size_t earlier_sessions = 0;
+  for (std::size_t i = 0; i < in.sessions.size(); ++i) {
+    const Session& s = in.sessions[i];
+    if (!s.this_fleet) ++earlier_sessions;
+    // Nobody can still use a session of an earlier fleet or of an ended life.
+    if (!s.this_fleet || in.ended(s.life)) end.insert(i);
+  }
+
+  for (const RowView& row : in.rows) {
+    if (row.owner.state != RowState::quarantined) continue;
+    const Duration since = std::chrono::nanoseconds(in.now_nanos - row.changed_nanos);
+    const bool invisible_possible = since < in.authentication_timeout + invisibility_margin;
+    bool gone = true;
+    if (row.owner.life.slot == earlier_slot) {
+      gone = earlier_sessions == 0 && !(row.owner.life.generation == 2 && invisible_possible);
+    } else if (row.session != 0) {
+      for (std::size_t i = 0; i < in.sessions.size(); ++i) {
+        if (!in.sessions[i].this_fleet || !same_session(row, in.sessions[i])) continue;
+        gone = false;
+        if (since >= own_close_grace) end.insert(i);
+      }
+    } else {
+      // It died, or was given up, while connecting: its session may not be visible yet, and its id is unknown.
+      gone = !invisible_possible;
+      for (std::size_t i = 0; i < in.sessions.size(); ++i) {
+        const Session& s = in.sessions[i];
+        if (!s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age + own_close_grace < since) continue;
+        gone = false;
+        if (since >= own_close_grace) end.insert(i);
+      }
+    }
+    if (gone)
+      plan.release.push_back(row);
+    else
+      ++plan.waiting;
+  }
+  plan.end.assign(end.begin(), end.end());
+  return plan;
+}
+
+}  // namespace sluice::budget

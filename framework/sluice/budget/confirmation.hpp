@@ -1,0 +1,43 @@
+// Which quarantined rows may be freed and which sessions must be ended, given what a server shows: a pure function.
+// The rows must have been read before the server was asked: then a session that is absent from the answer is gone.
+#pragma once
+
+#include <sluice/budget/permit_table.hpp>
+#include <sluice/core/clock.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace sluice::budget {
+
+// A session of this instance id, as the server shows it (the asker's own excluded).
+struct Session {
+  std::uint64_t id = 0;
+  std::uint64_t birth = 0;
+  Life life;
+  bool this_fleet = true;  // its boot nonce is ours
+  Duration age{};          // by the server's clock
+};
+
+struct SweepInput {
+  std::vector<RowView> rows;
+  std::vector<Session> sessions;
+  std::int64_t now_nanos = 0;            // when the rows were read
+  Duration authentication_timeout = 60s;  // sessions still starting are invisible for at most this long
+  std::function<bool(Life)> ended;        // is this life over?
+};
+
+struct SweepPlan {
+  std::vector<RowView> release;      // proven gone
+  std::vector<std::size_t> end;      // indices into SweepInput::sessions
+  std::uint32_t waiting = 0;         // quarantined rows that need another look
+};
+
+SweepPlan plan_sweep(const SweepInput& input);
+
+// A living owner's own row is given this long to disappear by itself before its session is ended.
+inline constexpr Duration own_close_grace = 1s;
+inline constexpr Duration invisibility_margin = 500ms;
+
+}  // namespace sluice::budget

@@ -1,0 +1,97 @@
+// The normal way to run: a master with forked children.
+#include <sluice/admin/admin.hpp>
+#include <sluice/core/child.hpp>
+#include <sluice/core/error.hpp>
+#include <sluice/core/log.hpp>
+#include <sluice/core/text.hpp>
+#include <sluice/http/server.hpp>
+#include <sluice/launch/instance.hpp>
+#include <sluice/supervise/instance_lock.hpp>
+#include <sluice/supervise/supervisor.hpp>
+
+#include <malloc.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace sluice::launching {
+namespace {
+
+// Somebody who answers on the control socket is a running instance; a dead fleet's last children may hold the lock a little longer.
+bool somebody_answers(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
+  child::set_title(config.name + ": master");
+  log::set_name("master");
+  const std::vector<supervise::KindCount> counts = count_workers(config, kinds);
+  std::uint32_t workers = 0;
+  for (const auto& count : counts) workers += count.workers;
+
+  Instance instance(config, kinds);
+  // The arithmetic before anything visible happens.
+  const std::string refusal = instance.make_keeper(false).refusal(workers);
+  if (!refusal.empty()) throw ExitError(ExitCode::config, refusal);
+
+  const std::string control_path = config.control_path();
+  supervise::InstanceLock lock(config.lock_path(), config.instance, somebody_answers(control_path) ? 0s : 5s);
+  supervise::BudgetKeeper keeper = instance.make_keeper(!lock.last_end_was_clean());
+  instance.bind_listeners();
+  Descriptor control = http::bind_listener("unix:" + control_path, "control", 0600);
+  Descriptor admin_listener;
+  if (config.admin.listen != "off") admin_listener = http::bind_listener(config.admin.listen, "admin.listen");
+
+  for (const auto& [name, fd] : instance.listeners()) log::info(text(name, " on ", http::local_address(fd)));
+  if (admin_listener) log::info(text("admin on ", http::local_address(admin_listener.get())));
+  log::info(text("control socket ", control_path, lock.last_end_was_clean() ? "" : "; the last end was not clean: sessions of an earlier fleet are looked for first"));
+
+  supervise::Entries entries;
+  entries.workers = [&](int channel, const std::vector<supervise::Assignment>& assigned, bool thread_host) {
+    control.reset();
+    admin_listener.reset();
+    const runtime::HostInputs inputs = instance.host_inputs(channel);
+    std::vector<runtime::HostedLife> lives;
+    for (const auto& a : assigned) lives.push_back({a.slot, a.generation, a.kind});
+    return thread_host ? runtime::host_threads(inputs, lives) : runtime::host_one(inputs, lives.front());
+  };
+  entries.admin = [&](int channel) {
+    instance.close_listeners();
+    log::set_name("admin");
+    child::set_title(config.name + ": admin");
+    instance.segment().make_read_only();
+    admin::Inputs inputs;
+    inputs.segment = &instance.segment();
+    inputs.config = &config;
+    inputs.channel = channel;
+    inputs.control_listener = control.get();
+    inputs.admin_listener = admin_listener ? admin_listener.get() : -1;
+    return admin::run(inputs);
+  };
+  entries.janitor = [&](int channel, std::uint64_t generation) {
+    instance.close_listeners();
+    control.reset();
+    admin_listener.reset();
+    log::set_name("janitor");
+    child::set_title(config.name + ": janitor");
+    return runtime::run_janitor(instance.janitor_inputs(channel, generation));
+  };
+
+  ::malloc_trim(0);  // what reading the configuration needed is not needed again
+  supervise::Supervisor supervisor(instance.segment(), config, counts, std::move(keeper), std::move(entries));
+  const int code = supervisor.run();
+  ::unlink(control_path.c_str());
+  if (supervisor.ended_clean()) lock.mark_clean();
+  return code;
+}
+
+}  // namespace sluice::launching

@@ -1,0 +1,261 @@
+#include <sluice/runtime/janitor.hpp>
+
+#include <sluice/budget/confirmation.hpp>
+#include <sluice/budget/permit_table.hpp>
+#include <sluice/core/asio.hpp>
+#include <sluice/core/log.hpp>
+#include <sluice/core/text.hpp>
+#include <sluice/pool/registry.hpp>
+#include <sluice/runtime/channel.hpp>
+#include <sluice/runtime/identity.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+
+namespace sluice::runtime {
+namespace {
+
+constexpr Duration ask_timeout = 5s;
+constexpr Duration look_again = 50ms;   // while rows wait for their session to disappear
+constexpr Duration idle_before_end = 1s;
+constexpr Duration own_predecessor_grace = 2s;  // a killed janitor's session notices its client's death within 500 ms
+
+// One server's attendant: a coroutine that lives as long as the janitor.
+class Attendant {
+ public:
+  Attendant(asio::io_context& loop, const JanitorInputs& inputs, std::uint32_t server, const config::Pool& pool, const pool::Driver& driver)
+      : timer_(loop), in_(inputs), server_(server), options_(pool), driver_(driver),
+        share_(in_.segment->rows(server).first(1), 0, budget::Life{budget::janitor_slot, in_.generation}, nullptr) {}
+
+  bool idle() const noexcept { return idle_; }
+  bool closed() const noexcept { return closed_; }
+  void ask_to_end() {
+    ending_ = true;
+    timer_.cancel();
+  }
+
+  awaitable<void> attend() {
+    Duration backoff = 100ms;
+    while (!ending_) {
+      if (!needed()) {
+        co_await disconnect_when_unneeded();
+        continue;
+      }
+      idle_ = false;
+      std::string problem;
+      try {
+        co_await look();
+        backoff = 100ms;
+      } catch (const std::exception& e) {
+        problem = e.what();
+      }
+      if (!problem.empty()) {
+        if (problem != last_problem_) log::warning(text("server '", server().name, "': cannot ask: ", problem, "; trying again"));
+        last_problem_ = problem;
+        server().janitor_error.set(problem);
+        co_await disconnect();
+        co_await pause(jittered(backoff));
+        backoff = std::min<Duration>(backoff * 2, 5s);
+      } else {
+        if (!last_problem_.empty()) log::info(text("server '", server().name, "' answers again"));
+        last_problem_.clear();
+        server().janitor_error.set("");
+        co_await pause(look_again);
+      }
+    }
+    co_await disconnect();
+    closed_ = true;
+  }
+
+ private:
+  shm::Server& server() const { return in_.segment->servers()[server_]; }
+
+  bool needed() const {
+    if (server().answered.get() == 0) return true;
+    const auto rows = in_.segment->rows(server_);
+    return budget::count(rows.subspan(1)).of(budget::RowState::quarantined) > 0;
+  }
+
+  awaitable<void> disconnect_when_unneeded() {
+    if (inspector_ && Clock::now() - last_use_ > idle_before_end) co_await disconnect();
+    idle_ = !inspector_;
+    co_await pause(100ms);
+  }
+
+  awaitable<void> look() {
+    if (!inspector_) co_await connect();
+    last_use_ = Clock::now();
+    shm::Server& s = server();
+    if (s.answered.get() == 0) {
+      const pool::Capacity capacity = co_await inspector_->capacity(Deadline::after(ask_timeout));
+      s.max_connections.set(capacity.max_connections);
+      s.reserved.set(capacity.reserved);
+      s.user_limit.set(capacity.user_limit);
+      s.authentication_timeout_ms.set(static_cast<std::uint64_t>(to_millis(capacity.authentication_timeout)));
+      s.answered.set(1);
+    }
+    co_await sweep();
+  }
+
+  awaitable<void> sweep() {
+    const auto rows = in_.segment->rows(server_);
+    budget::SweepInput input;
+    input.now_nanos = now_nanos();
+    for (std::uint32_t i = 1; i < rows.size(); ++i) {
+      const budget::RowView view = budget::read(rows, i);
+      if (view.owner.state != budget::RowState::disabled && view.owner.state != budget::RowState::free) input.rows.push_back(view);
+    }
+    std::vector<pool::SeenSession> seen = co_await inspector_->sessions(Deadline::after(ask_timeout));
+    const std::string nonce = identity_of(*in_.segment, 0, 0).nonce;
+    for (const pool::SeenSession& s : seen) {
+      budget::Session session;
+      session.id = s.session;
+      session.birth = s.birth;
+      session.life = budget::Life{static_cast<std::uint16_t>(s.identity.slot), s.identity.generation};
+      session.this_fleet = s.identity.nonce == nonce;
+      session.age = s.age;
+      input.sessions.push_back(session);
+    }
+    input.authentication_timeout = std::chrono::milliseconds(server().authentication_timeout_ms.get());
+    input.ended = [this](budget::Life life) { return ended(life); };
+    const budget::SweepPlan plan = budget::plan_sweep(input);
+    for (const budget::RowView& row : plan.release) {
+      if (budget::release_proven(rows[row.row], row.owner, now_nanos())) server().confirmed_rows.add();
+    }
+    for (const std::size_t i : plan.end) {
+      const bool ended_it = co_await inspector_->end(seen[i], Deadline::after(ask_timeout));
+      if (ended_it) server().ended_sessions.add();
+    }
+  }
+
+  bool ended(budget::Life life) const {
+    if (life.slot == budget::janitor_slot) return life.generation != in_.generation;
+    const auto slots = in_.segment->slots();
+    if (life.slot >= slots.size()) return true;
+    const shm::Slot& slot = slots[life.slot];
+    const auto state = static_cast<shm::SlotState>(slot.state.get());
+    const bool alive = state == shm::SlotState::starting || state == shm::SlotState::ready || state == shm::SlotState::draining;
+    // A generation ahead of the published state is a life that has just begun.
+    return life.generation < slot.generation.get() || (life.generation == slot.generation.get() && slot.pid.get() == 0 && !alive);
+  }
+
+  // The confirm permit first, then the connection.
+  awaitable<void> connect() {
+    shm::Row& row = in_.segment->rows(server_)[0];
+    const budget::Owner owner = budget::Owner::unpack(row.owner.load());
+    if (owner.state == budget::RowState::quarantined && owner.life.slot == budget::janitor_slot &&
+        now_nanos() - row.changed_nanos.load() > std::chrono::nanoseconds(own_predecessor_grace).count())
+      budget::release_proven(row, owner, now_nanos());
+    const auto claimed = share_.claim(now_nanos());
+    if (!claimed) throw Error("the confirm permit is not free yet");
+    inspector_ = driver_.make_inspector(options_, identity_of(*in_.segment, budget::janitor_slot, in_.generation));
+    bool released = false;
+    std::string cause;
+    try {
+      co_await inspector_->open(Deadline::after(options_.connect_timeout));
+    } catch (const pool::ConnectFailed& e) {
+      released = e.released();
+      cause = e.what();
+    } catch (const std::exception& e) {
+      cause = e.what();
+    }
+    if (!cause.empty()) {
+      inspector_.reset();
+      if (released)
+        share_.released(0, now_nanos());
+      else
+        share_.quarantined(0, now_nanos());
+      throw Error(cause);
+    }
+    share_.connected(0, inspector_->session(), inspector_->session_birth(), now_nanos());
+  }
+
+  awaitable<void> disconnect() {
+    if (!inspector_) co_return;
+    share_.closing(0, now_nanos());
+    const pool::CloseResult result = co_await inspector_->close(Deadline::after(options_.close_timeout));
+    inspector_.reset();
+    if (result == pool::CloseResult::confirmed)
+      share_.released(0, now_nanos());
+    else
+      share_.quarantined(0, now_nanos());
+  }
+
+  awaitable<void> pause(Duration d) {
+    if (ending_) co_return;
+    timer_.expires_after(d);
+    error_code ignored;
+    co_await timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
+  }
+
+  Duration jittered(Duration d) {
+    return std::chrono::duration_cast<Duration>(d * std::uniform_real_distribution<double>(0.5, 1.0)(random_));
+  }
+
+  asio::steady_timer timer_;
+  const JanitorInputs& in_;
+  std::uint32_t server_;
+  const config::Pool& options_;
+  const pool::Driver& driver_;
+  budget::Share share_;
+  std::unique_ptr<pool::Inspector> inspector_;
+  TimePoint last_use_{};
+  std::string last_problem_;
+  bool idle_ = false;
+  bool ending_ = false;
+  bool closed_ = false;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+awaitable<void> watch(std::vector<std::unique_ptr<Attendant>>& attendants, asio::io_context& loop, bool stay) {
+  asio::steady_timer timer(loop);
+  TimePoint idle_since = Clock::now();
+  for (;;) {
+    timer.expires_after(50ms);
+    error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(use_awaitable, ignored));
+    const TimePoint now = Clock::now();
+    const bool all_idle = std::all_of(attendants.begin(), attendants.end(), [](const auto& a) { return a->idle(); });
+    const bool all_closed = std::all_of(attendants.begin(), attendants.end(), [](const auto& a) { return a->closed(); });
+    if (!all_idle) idle_since = now;
+    if (all_closed) break;
+    if (!stay && all_idle && now - idle_since > idle_before_end) break;
+  }
+  loop.stop();
+}
+
+}  // namespace
+
+int run_janitor(const JanitorInputs& inputs) {
+  asio::io_context loop(1);
+  std::vector<std::unique_ptr<Attendant>> attendants;
+  std::vector<bool> attended(inputs.segment->header().servers);
+  for (std::uint32_t i = 0; i < inputs.pool_order.size(); ++i) {
+    const std::uint32_t server = inputs.segment->pools()[i].server;
+    const config::Pool& pool = inputs.config->pools.at(inputs.pool_order[i]);
+    const pool::Driver* driver = pool::find_driver(pool::scheme_of(pool.url));
+    const shm::Server& s = inputs.segment->servers()[server];
+    if (attended[server] || !driver || !driver->make_inspector || s.local != 0 || s.via_proxy != 0) continue;
+    attended[server] = true;
+    attendants.push_back(std::make_unique<Attendant>(loop, inputs, server, pool, *driver));
+  }
+  const auto finished = [](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
+  };
+  for (const auto& a : attendants) asio::co_spawn(loop, a->attend(), finished);
+  std::optional<Channel> channel;
+  if (inputs.channel >= 0) {
+    channel.emplace(loop, inputs.channel);
+    channel->start([](const shm::Message& m) { if (m.type == shm::MessageType::reopen_logs) log::reopen(); },
+                   [&attendants] {
+                     for (const auto& a : attendants) a->ask_to_end();
+                   });
+  }
+  asio::co_spawn(loop, watch(attendants, loop, inputs.stay), finished);
+  loop.run();
+  return 0;
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,20 @@
+// Each tick the master sums what the workers write into one published block, for readers that never ask.
+#pragma once
+
+#include <sluice/shm/segment.hpp>
+
+#include <cstdint>
+
+namespace sluice::supervise {
+
+struct Summary {
+  shm::InstanceState state = shm::InstanceState::starting;
+  std::uint64_t config_generation = 1;
+  std::uint32_t workers_wanted = 0;
+  std::uint32_t workers_ready = 0;
+};
+
+// Writer: the supervising thread only.
+void publish(const shm::Segment& segment, const Summary& summary, std::int64_t now) noexcept;
+
+}  // namespace sluice::supervise

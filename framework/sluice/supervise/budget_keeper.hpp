@@ -1,0 +1,53 @@
+// The master's side of the budget: turns answers into budgets, budgets into rows and limits, and sweeps the rows of ended
+// lives. Touches shared memory only: no I/O, no clock. One thread, in the process that supervises.
+#pragma once
+
+#include <sluice/budget/allocation.hpp>
+#include <sluice/budget/permit_table.hpp>
+#include <sluice/config/config.hpp>
+#include <sluice/shm/segment.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sluice::supervise {
+
+class BudgetKeeper {
+ public:
+  // Writes the configuration of the servers into the segment; `order[i]` configures server i. With `unclean`, sessions of an earlier fleet may exist.
+  BudgetKeeper(shm::Segment& segment, const std::vector<config::Server>& order, const std::vector<bool>& local, bool unclean);
+
+  // May this many workers run? "" or the refusal with its arithmetic.
+  std::string refusal(std::uint32_t workers) const;
+
+  struct Change {
+    std::vector<std::string> lines;     // worth a log line
+    std::vector<std::string> warnings;
+    std::string refused;                // a server's answer makes the configuration impossible
+  };
+  // Once per tick. `active`: for each slot, whether it counts for the split; `draining`: whether it still may finish its work.
+  Change tick(std::int64_t now, std::span<const bool> active, std::span<const bool> draining, const std::function<bool(budget::Life)>& ended);
+
+  // Is there something to ask a server: auto unanswered, a number unchecked, rows to confirm?
+  bool needs_janitor() const;
+  // Every row is free or disabled: nothing is left on any server.
+  bool all_free() const;
+  std::uint32_t quarantined() const;
+
+ private:
+  struct State {
+    bool decided = false;     // a budget is in force
+    bool answer_used = false;
+    std::uint32_t workers = 0;
+  };
+  budget::Request request(std::uint32_t server, std::uint32_t workers) const;
+  void enforce(std::uint32_t server, const budget::Verdict& verdict, std::int64_t now);
+
+  shm::Segment& segment_;
+  std::vector<State> states_;
+};
+
+}  // namespace sluice::supervise

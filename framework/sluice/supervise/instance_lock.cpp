@@ -1,0 +1,51 @@
+#include <sluice/supervise/instance_lock.hpp>
+
+#include <sluice/core/error.hpp>
+#include <sluice/core/text.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+namespace sluice::supervise {
+namespace {
+
+void write_state(int file, const std::string& state) {
+  if (::ftruncate(file, 0) != 0 || ::pwrite(file, state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))
+    throw ExitError(ExitCode::unavailable, text("cannot write the instance lock: ", std::strerror(errno), "; free some space in the control directory"));
+  ::fsync(file);
+}
+
+}  // namespace
+
+InstanceLock::InstanceLock(const std::string& path, const std::string& instance, Duration patience) {
+  const std::string directory = path.substr(0, path.find_last_of('/'));
+  if (!directory.empty() && ::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    throw ExitError(ExitCode::unavailable,
+                    text("cannot create the control directory ", directory, ": ", std::strerror(errno), "; choose another with --control <directory>/<name>.sock"));
+  file_ = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file_)
+    throw ExitError(ExitCode::unavailable,
+                    text("cannot open the instance lock ", path, ": ", std::strerror(errno), "; choose another directory with --control <directory>/<name>.sock"));
+  const TimePoint give_up = Clock::now() + patience;
+  while (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) throw ExitError(ExitCode::unavailable, text("cannot lock ", path, ": ", std::strerror(errno)));
+    if (Clock::now() >= give_up)
+      throw ExitError(ExitCode::temporary, text("an instance with the id '", instance, "' is already running (it holds ", path,
+                                                "); stop it with `ctl stop`, or give this one another id with --instance"));
+    std::this_thread::sleep_for(10ms);  // nothing tells when the last holder of a lock has died
+  }
+  char buffer[16] = {};
+  const ssize_t n = ::pread(file_.get(), buffer, sizeof buffer - 1, 0);
+  clean_ = n > 0 && std::string_view(buffer, static_cast<std::size_t>(n)) == "clean\n";
+  write_state(file_.get(), "running\n");
+}
+
+void InstanceLock::mark_clean() { write_state(file_.get(), "clean\n"); }
+
+}  // namespace sluice::supervise

@@ -1,0 +1,78 @@
+// The life cycle of one slot: empty → starting → ready → draining → exited → backoff → starting, and failed when its
+// breaker opens. Pure: it is told what happened and answers what to do; the supervisor does it.
+#pragma once
+
+#include <sluice/config/config.hpp>
+#include <sluice/core/clock.hpp>
+#include <sluice/shm/layout.hpp>
+#include <sluice/supervise/restart_policy.hpp>
+
+#include <cstdint>
+
+namespace sluice::supervise {
+
+using shm::ExitReason;
+using shm::SlotState;
+
+enum class Command {
+  none,
+  start,  // begin the next life: the caller calls started()
+  drain,  // ask for a graceful end
+  stop,   // the graceful time is over: ask for a fast end
+  abort,  // it hangs: SIGABRT for a backtrace
+  kill,   // SIGKILL
+};
+
+struct SlotOptions {
+  Duration boot_timeout = 60s;
+  Duration graceful_timeout = 30s;
+  Duration stop_grace = 3s;   // between `stop` and `kill`
+  Duration abort_grace = 2s;  // between `abort` and `kill`
+  Duration hang_timeout = 30s;
+  config::Restart restart;
+};
+
+class SlotMachine {
+ public:
+  explicit SlotMachine(const SlotOptions& options) : options_(options), policy_(options.restart) {}
+
+  // ---- what happened
+  void want(std::uint32_t kind);  // this slot shall have a worker of this kind
+  void unwant();                  // this slot shall become empty
+  void started(TimePoint now);    // a life begins
+  void start_failed(TimePoint now, Duration retry);  // fork said EAGAIN or the like: nobody's fault, tried again
+  void ready(TimePoint now, std::uint64_t generation);
+  // The life is over for good: its process was reaped, or its host reported the thread's end.
+  // `charged`: false when it ended through another slot's fault (the same process).
+  void ended(TimePoint now, std::uint64_t generation, ExitReason reason, bool charged, double random);
+  void hurry(TimePoint now);  // fast stop of the whole instance
+
+  // ---- what to do at `now`; each command is given once. `heartbeat_age`: since the loop last moved (zero before the
+  // first heartbeat, and after the master itself had been suspended).
+  Command step(TimePoint now, Duration heartbeat_age);
+
+  SlotState state() const noexcept { return state_; }
+  std::uint64_t generation() const noexcept { return generation_; }
+  std::uint32_t kind() const noexcept { return kind_; }
+  bool wanted() const noexcept { return wanted_; }
+  bool alive() const noexcept { return state_ == SlotState::starting || state_ == SlotState::ready || state_ == SlotState::draining; }
+  // The reason why the supervisor is ending this life, if it is; wins over what the exit status says.
+  ExitReason sentence() const noexcept { return sentence_; }
+  TimePoint started_at() const noexcept { return started_at_; }
+  TimePoint ready_at() const noexcept { return ready_at_; }
+  TimePoint retry_at() const noexcept { return retry_at_; }
+
+ private:
+  SlotOptions options_;
+  RestartPolicy policy_;
+  SlotState state_ = SlotState::empty;
+  bool wanted_ = false;
+  std::uint32_t kind_ = 0;
+  std::uint64_t generation_ = 0;
+  ExitReason sentence_ = ExitReason::none;
+  TimePoint started_at_{}, ready_at_{}, retry_at_{};
+  TimePoint next_escalation_{};  // drain → stop → kill, abort → kill
+  enum class Ending { none, drained, stopped, aborted, killed } ending_ = Ending::none;
+};
+
+}  // namespace sluice::supervise
