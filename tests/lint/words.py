@@ -7,7 +7,7 @@ import sources
 
 # Written in pieces, so that this file passes its own check.
 RULES = [
-    (re.compile(r"(?<![\w.$}/-])/(?:work|root|home/\w+)/"), "a path of one machine"),
+    (re.compile(r"(?<![\w.$}/-])/(?:work|root|home/(?!dev/)\w+)/"), "a path of one machine"),
     (re.compile(r"\b(?:" + "|".join(["deb\\.deb" + "ian", "pypi\\." + "org", "registry\\.npm" + "js", "crates\\." + "io", "proxy\\.gol" + "ang", "repo1?\\.mav" + "en"]) + r")\b"),
      "a package registry's host"),
     (re.compile(r"\bstd::source_" + r"location\b"), "does not compile with clang 14 and libstdc++ 12; use boost::source_" + "location"),
