@@ -134,7 +134,7 @@ class Load::Client {
 
   void check_patience(TimePoint now) {
     if (busy_ && socket_ && now - sent_ > scaled(patience)) fail("no answer in time");
-    if (!busy_ && now >= retry_at_) next();
+    if (!busy_ && !ended_ && now >= retry_at_) next();
   }
 
  private:
@@ -182,9 +182,11 @@ class Load::Client {
   }
 
   void fail(const std::string& what) {
-    record(what, Clock::now());
+    const bool nobody_there = served_ == 0 && load_.expecting_end_;
+    if (!nobody_there) record(what, Clock::now());
     busy_ = false;
     close();
+    if (nobody_there) ended_ = true;
     retry_at_ = Clock::now() + 20ms;
   }
 
@@ -198,7 +200,7 @@ class Load::Client {
   std::mt19937 random_;
   Descriptor socket_;
   std::string line_, out_, in_;
-  bool busy_ = false, order_ = false;
+  bool busy_ = false, order_ = false, ended_ = false;
   TimePoint sent_{}, retry_at_{};
   int worker_ = -1;
   std::uint64_t served_ = 0, number_ = 0;

@@ -56,6 +56,9 @@ class Load {
   // Waits for `more` further answers; false after the (scaled) limit.
   bool wait_answers(std::uint64_t more, Duration limit = std::chrono::seconds(20)) const;
 
+  // From now on the server may go away: a client that cannot connect, or whose new connection nobody answers, just ends.
+  void expect_end() noexcept { expecting_end_ = true; }
+
   // Lets every request in flight be answered, then ends. Once.
   LoadResult stop();
 
@@ -67,6 +70,7 @@ class Load {
   LoadOptions options_;
   std::uint16_t port_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> expecting_end_{false};
   std::atomic<std::uint64_t> answered_{0};
   std::array<std::atomic<std::uint64_t>, 256> by_worker_{};
   LoadResult result_;

@@ -21,14 +21,14 @@ class Failing : public sluice::HttpWorker {
   static constexpr int default_workers = 2;
 
   void routes() override {
-    get("/ping", &Failing::ping);
-    get("/query/{pool}", &Failing::query);
-    get("/sleep/{pool}", &Failing::sleep);
-    get("/hold/{pool}", &Failing::hold);
-    post("/fail", &Failing::fail);
-    post("/crash", &Failing::crash);
-    post("/block", &Failing::block);
-    post("/fork", &Failing::fork);
+    serve("GET", "/ping", &Failing::ping);
+    serve("GET", "/query/{pool}", &Failing::query);
+    serve("GET", "/sleep/{pool}", &Failing::sleep);
+    serve("GET", "/hold/{pool}", &Failing::hold);
+    serve("POST", "/fail", &Failing::fail);
+    serve("POST", "/crash", &Failing::crash);
+    serve("POST", "/block", &Failing::block);
+    serve("POST", "/fork", &Failing::fork);
   }
 
   awaitable<void> start() override {
@@ -53,6 +53,15 @@ class Failing : public sluice::HttpWorker {
   }
 
  private:
+  // With ?slot=N only the worker in that slot does it; the others answer 409 and the client tries another connection.
+  void serve(std::string_view method, std::string_view pattern, awaitable<Response> (Failing::*handler)(Request)) {
+    add_route(method, pattern, [this, handler](Request request) -> awaitable<Response> {
+      if (request.query<std::uint32_t>("slot", context().slot()) != context().slot()) return refuse();
+      return (this->*handler)(std::move(request));
+    });
+  }
+  awaitable<Response> refuse() { co_return Response::error(409, "another worker's turn", "slot"); }
+
   Response about_me() {
     return Response::json({{"worker", context().slot()}, {"generation", context().generation()}, {"pid", ::getpid()}});
   }

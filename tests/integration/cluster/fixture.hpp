@@ -1,0 +1,53 @@
+// What the tests of the cluster share: one PostgreSQL of 20 connections (3 reserved, so the default budget is 13), the checks
+// that every test ends with, and the agreement between the permit table and the server.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include "support/cluster.hpp"
+#include "support/eventually.hpp"
+#include "support/load.hpp"
+#include "support/postgres.hpp"
+#include "support/session_watch.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+inline constexpr int default_budget = 13;
+
+// Where pool main keeps its data.
+struct Database {
+  PostgresServer* server = nullptr;  // null: SQLite, a file in the cluster's directory
+  std::string url() const { return server ? server->url() : std::string(); }
+};
+
+// The shared server, running; null where none is installed (then the test returns; SLUICE_REQUIRE_SERVERS=1 makes it throw).
+PostgresServer* postgres();
+
+// Sessions of this cluster on the server.
+std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster);
+
+// Users 1 to `count`, so that GET /users/{id} finds them.
+void make_users(const Cluster& cluster, int count = 1000);
+
+// Asks until the worker in this slot answers (the test application: others say 409), for a connection reaches any worker.
+http::Response ask_slot(const Cluster& cluster, const std::string& method, const std::string& path_and_query, int slot, Duration limit = std::chrono::seconds(10));
+
+// "" if every row is free or idle and every session of the cluster has its row, and the other way round.
+std::string disagreement(const Cluster& cluster, PostgresServer* server);
+// Waits for that; what still disagrees after the limit.
+std::string wait_agreement(const Cluster& cluster, PostgresServer* server, Duration limit);
+
+// Stops the cluster gracefully and looks for what must not be left: processes, ports, files, sessions, sanitizer reports.
+void check_clean_end(Cluster& cluster, PostgresServer* server = nullptr);
+
+// The limits of pool main, slot by slot.
+std::vector<int> limits(const Cluster& cluster);
+
+// The end of output and log is shown when a check fails.
+#define SHOW_LOG_OF(cluster) INFO((cluster).tail())
+
+}  // namespace sluice::test
