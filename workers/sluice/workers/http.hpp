@@ -1,4 +1,8 @@
 // A worker that serves HTTP on the listener bound by the master. Subclass it and declare routes.
+//
+// A handler may throw: HttpError gives its own status; a pool without connections, a lost or busy database and a passed
+// deadline give 503 with Retry-After; everything else is logged and gives 500. A subclass that overrides start(), run() or
+// drain() calls the one here too.
 #pragma once
 
 #include <sluice/http/message.hpp>
@@ -6,14 +10,19 @@
 #include <sluice/http/server.hpp>
 #include <sluice/runtime/worker.hpp>
 
-#include <memory>
+#include <exception>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 namespace sluice {
 
 using http::HttpError;
 using http::Request;
 using http::Response;
+
+// 503 for errors that pass by themselves (PoolError, SqlError of a lost or busy database, TimedOut), else nothing.
+std::optional<Response> unavailable_response(const std::exception_ptr& error);
 
 class HttpWorker : public Worker {
  public:
