@@ -1,0 +1,136 @@
+#include <sluice/core/text.hpp>
+#include <sluice/drivers/sqlite/error.hpp>
+#include <sluice/drivers/sqlite/prepared.hpp>
+#include <sluice/sql/placeholders.hpp>
+#include <sluice/sql/row.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <variant>
+
+namespace sluice::sqlite {
+namespace {
+
+Hint hint_of(const char* declared) {
+  if (!declared) return Hint::none;
+  std::string type = declared;
+  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (type == "BOOLEAN" || type == "BOOL") return Hint::boolean;
+  if (type.starts_with("TIMESTAMP") || type.starts_with("DATETIME")) return Hint::timestamp;
+  return Hint::none;
+}
+
+}  // namespace
+
+Prepared::Prepared(sqlite3* db, const std::string& sql, bool keep) {
+  const sql::Placeholders translated = sql::translate_placeholders(sql, '?');
+  const char* tail = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  const unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
+  const int rc = sqlite3_prepare_v3(db, translated.sql.c_str(), static_cast<int>(translated.sql.size()) + 1, flags, &statement, &tail);
+  statement_.reset(statement);
+  if (rc != SQLITE_OK) throw make_error(sql::Phase::prepare, db, rc, sql);
+  if (!statement) return;
+  parameters_ = std::max(translated.highest, static_cast<unsigned>(sqlite3_bind_parameter_count(statement)));
+
+  // Blanks, comments and semicolons may follow; anything that compiles may not.
+  while (tail && *tail) {
+    sqlite3_stmt* second = nullptr;
+    const int further = sqlite3_prepare_v3(db, tail, -1, 0, &second, &tail);
+    sqlite3_finalize(second);
+    if (further != SQLITE_OK || second)
+      throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "", SQLITE_ERROR, text("one statement at a time (in: ", sql::shorten(sql), ")"), sql::shorten(sql));
+  }
+}
+
+void Prepared::bind(int number, const sql::Value& parameter) {
+  sqlite3_stmt* s = statement_.get();
+  struct Binder {
+    sqlite3_stmt* s;
+    int n;
+    int operator()(sql::Null) const { return sqlite3_bind_null(s, n); }
+    int operator()(bool v) const { return sqlite3_bind_int(s, n, v ? 1 : 0); }
+    int operator()(std::int64_t v) const { return sqlite3_bind_int64(s, n, v); }
+    int operator()(double v) const { return sqlite3_bind_double(s, n, v); }
+    int operator()(const std::string& v) const { return sqlite3_bind_text64(s, n, v.data(), v.size(), SQLITE_STATIC, SQLITE_UTF8); }
+    int operator()(const sql::Bytes& v) const {
+      // A null pointer would bind NULL.
+      return v.empty() ? sqlite3_bind_zeroblob(s, n, 0) : sqlite3_bind_blob64(s, n, v.data(), v.size(), SQLITE_STATIC);
+    }
+    int operator()(sql::Timestamp v) const {
+      const std::string t = sql::format_timestamp(v);
+      return sqlite3_bind_text64(s, n, t.data(), t.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    }
+  };
+  if (const int rc = std::visit(Binder{s, number}, parameter); rc != SQLITE_OK) throw make_error(sql::Phase::encode, sqlite3_db_handle(s), rc, sqlite3_sql(s));
+}
+
+int Prepared::reset() noexcept {
+  const int rc = sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+  return rc;
+}
+
+const std::vector<std::string>& Prepared::columns() {
+  sqlite3_stmt* s = statement_.get();
+  const int prepared = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_REPREPARE, 0);
+  if (prepared == described_) return columns_;
+  columns_.clear();
+  hints_.clear();
+  for (int i = 0, n = sqlite3_column_count(s); i < n; ++i) {
+    const char* name = sqlite3_column_name(s, i);
+    columns_.emplace_back(name ? name : "");
+    hints_.push_back(hint_of(sqlite3_column_decltype(s, i)));
+  }
+  described_ = prepared;
+  return columns_;
+}
+
+sql::Value Prepared::value(int column) const {
+  sqlite3_stmt* s = statement_.get();
+  const Hint hint = hints_[static_cast<std::size_t>(column)];
+  switch (sqlite3_column_type(s, column)) {
+    case SQLITE_INTEGER: {
+      const std::int64_t v = sqlite3_column_int64(s, column);
+      if (hint == Hint::boolean && (v == 0 || v == 1)) return v == 1;
+      return v;
+    }
+    case SQLITE_FLOAT: return sqlite3_column_double(s, column);
+    case SQLITE_TEXT: {
+      const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(s, column));
+      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(s, column));
+      const std::string_view view = data ? std::string_view(data, size) : std::string_view();
+      if (hint == Hint::timestamp)
+        if (const auto t = sql::parse_timestamp(view)) return *t;
+      return std::string(view);
+    }
+    case SQLITE_BLOB: {
+      const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(s, column));
+      const int size = sqlite3_column_bytes(s, column);
+      return data ? sql::Bytes(data, data + size) : sql::Bytes();
+    }
+    default: return sql::Null{};
+  }
+}
+
+Prepared& PreparedCache::get(sqlite3* db, const std::string& sql) {
+  if (const auto known = by_text_.find(sql); known != by_text_.end()) {
+    entries_.splice(entries_.begin(), entries_, known->second);
+    return entries_.front().prepared;
+  }
+  Prepared prepared(db, sql, capacity_ > 0);  // in the cache only once SQLite accepted it
+  while (!entries_.empty() && entries_.size() >= std::max<std::size_t>(capacity_, 1)) {
+    by_text_.erase(entries_.back().sql);
+    entries_.pop_back();
+  }
+  entries_.push_front(Entry{sql, std::move(prepared)});
+  by_text_.emplace(entries_.front().sql, entries_.begin());
+  return entries_.front().prepared;
+}
+
+void PreparedCache::clear() noexcept {
+  by_text_.clear();
+  entries_.clear();
+}
+
+}  // namespace sluice::sqlite

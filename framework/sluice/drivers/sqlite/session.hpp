@@ -1,0 +1,34 @@
+// A SQLite connection as the SQL layer sees it. Everything happens on the connection's own thread.
+#pragma once
+
+#include <sluice/drivers/sqlite/connection_thread.hpp>
+#include <sluice/sql/session.hpp>
+
+#include <memory>
+#include <string>
+
+namespace sluice::sqlite {
+
+class Session final : public sql::Session {
+ public:
+  explicit Session(std::unique_ptr<Handle> handle) : thread_(std::move(handle)) {}
+
+  awaitable<void> open(Deadline deadline);
+  awaitable<void> check(std::string validation_query, Deadline deadline);
+  awaitable<void> reset(Deadline deadline);
+  awaitable<bool> close(Deadline deadline) { return thread_.close(deadline); }
+
+  awaitable<sql::Rows> run(sql::Statement statement, Deadline deadline) override;
+  awaitable<void> run_script(std::string sql, Deadline deadline) override;
+  awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
+  awaitable<void> commit(Deadline deadline) override;
+  awaitable<void> rollback(Deadline deadline) override;
+  sql::Dialect dialect() const noexcept override { return sql::Dialect::sqlite; }
+  bool in_transaction() const noexcept override { return thread_.in_transaction(); }
+
+ private:
+  awaitable<void> perform(ConnectionThread::Work work, Deadline deadline);
+  ConnectionThread thread_;
+};
+
+}  // namespace sluice::sqlite
