@@ -1,0 +1,41 @@
+// PostgreSQL's errors as sluice ones. Pure.
+#pragma once
+
+#include <sluice/sql/error.hpp>
+
+#include <string>
+#include <string_view>
+
+struct pg_result;
+
+namespace sluice::postgres {
+
+// By SQLSTATE (PostgreSQL documentation, appendix A).
+sql::Class classify(std::string_view sqlstate) noexcept;
+
+// An error that the server reported for a statement: text with detail, hint and position; parameters are never in it.
+sql::SqlError server_error(const pg_result* result, sql::Phase phase, const std::string& statement);
+
+std::string sqlstate_of(const pg_result* result);
+// The server ends the connection after this error (severity FATAL or PANIC).
+bool ends_connection(const pg_result* result) noexcept;
+
+// Why a connect failed.
+struct ConnectCause {
+  std::string text;      // one line, libpq's or the server's words, then what to do about it
+  std::string sqlstate;  // "" unless the server answered
+  bool permanent = false;
+  bool no_tls = false;  // the server offers no TLS
+};
+// `message`: PQerrorMessage at PQERRORS_VERBOSE, the only place where libpq tells a failed connect's SQLSTATE.
+ConnectCause connect_cause(std::string_view message, const std::string& pool);
+
+// What the statement leaves behind in the session, by its first words; what functions do cannot be seen (except the
+// well-known set_config and session-level advisory locks).
+struct Traces {
+  bool state = false;       // settings, temporary tables, cursors, LISTEN, locks
+  bool statements = false;  // prepared statements may be gone
+};
+Traces traces_of(std::string_view sql);
+
+}  // namespace sluice::postgres

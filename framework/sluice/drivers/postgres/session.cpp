@@ -1,0 +1,285 @@
+#include <sluice/drivers/postgres/session.hpp>
+
+#include <sluice/core/log.hpp>
+#include <sluice/core/text.hpp>
+
+#include <libpq-fe.h>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <utility>
+
+namespace sluice::postgres {
+namespace {
+
+void log_notice(void*, const char* message) {
+  std::string_view line = message ? message : "";
+  while (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+  log::debug(text("postgres: ", line));
+}
+
+bool is_copy(ExecStatusType status) { return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH; }
+
+void refuse_late(Deadline deadline, const std::string& sql) {
+  if (deadline.passed(Clock::now())) throw TimedOut("the deadline had passed before this was sent: " + sql::shorten(sql));
+}
+
+}  // namespace
+
+void ClearResult::operator()(PGresult* result) const noexcept { PQclear(result); }
+
+// One statement's time on the connection. However it ends, the connection's flags are right afterwards.
+class PostgresSession::Turn {
+ public:
+  Turn(PostgresSession& session, const std::string& sql) : session_(session) {
+    const std::string shown = sql::shorten(sql);
+    if (session.running_) {
+      throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0, "another statement runs on this connection: await it first: " + shown,
+                          shown);
+    }
+    if (session.broken)
+      throw sql::SqlError(sql::Phase::lost, sql::Class::connection, "08003", 0, "this connection is broken, see its first error: " + shown, shown);
+    session.running_ = true;
+  }
+  ~Turn() {
+    session_.running_ = false;
+    if (session_.unfinished_) session_.broken = true;
+    session_.dirty = session_.state_changed_ || session_.in_transaction();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  PostgresSession& session_;
+};
+
+PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& settings)
+    : wire_(std::move(wire)),
+      cache_(settings.statement_cache),
+      validation_query_(settings.validation_query),
+      close_timeout_(settings.close_timeout),
+      keep_statements_on_reset_(settings.keep_statements_on_reset) {
+  PQsetNoticeProcessor(wire_->get(), log_notice, nullptr);
+}
+
+PostgresSession::~PostgresSession() = default;
+
+bool PostgresSession::in_transaction() const noexcept { return wire_->get() && PQtransactionStatus(wire_->get()) != PQTRANS_IDLE; }
+
+std::int64_t PostgresSession::announced_pid() const noexcept { return PQbackendPID(wire_->get()); }
+
+awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline deadline) {
+  const Turn turn(*this, statement.sql);
+  const Parameters parameters(std::move(statement.parameters));
+  const Traces traces = traces_of(statement.sql);
+  const std::string key = statement.sql + parameters.signature();
+  const bool alone = !in_transaction(), reused = cache_.find(key) != nullptr;
+  Result result = co_await execute(statement.sql, parameters, deadline);
+  if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
+    // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
+    const std::string stale = "DEALLOCATE " + *cache_.find(key);
+    cache_.erase(key);
+    if (alone && !in_transaction()) {
+      if (code == "0A000") result = co_await simple(stale, deadline);
+      result = co_await execute(statement.sql, parameters, deadline);
+    }
+  }
+  if (traces.state) state_changed_ = true;
+  if (traces.statements) cache_.clear();
+  check(result.get(), sql::Phase::execute, statement.sql);
+  co_return sql::Rows(decode_result(result.get()));
+}
+
+// Prepares the statement if it is new, then runs it. Returns the server's error as a result.
+awaitable<Result> PostgresSession::execute(const std::string& sql, const Parameters& parameters, Deadline deadline) {
+  refuse_late(deadline, sql);
+  PGconn* const connection = wire_->get();
+  const std::string key = sql + parameters.signature();
+  const std::string* known = cache_.find(key);
+  std::string name = known ? *known : std::string();
+  // In a failed transaction nothing can be prepared or deallocated: the server's own error is what the caller should see.
+  const bool prepare = name.empty() && cache_.capacity() > 0 && PQtransactionStatus(connection) != PQTRANS_INERROR;
+  if (prepare) {
+    if (const std::optional<std::string> victim = cache_.victim()) {
+      Result gone = co_await simple("DEALLOCATE " + *victim, deadline);
+      if (PQresultStatus(gone.get()) == PGRES_COMMAND_OK || sqlstate_of(gone.get()) == "26000") cache_.drop_victim();
+    }
+    name = text("sluice_", next_statement_++);
+    sent(PQsendPrepare(connection, name.c_str(), sql.c_str(), parameters.count(), parameters.types()), sql);
+    Result prepared = co_await exchange(sql, deadline);
+    if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK) check(prepared.get(), sql::Phase::prepare, sql);
+    if (!cache_.victim()) cache_.insert(key, name);
+  }
+  if (name.empty()) {
+    sent(PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
+                           parameters.formats(), 0),
+         sql);
+  } else {
+    sent(PQsendQueryPrepared(connection, name.c_str(), parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0), sql);
+  }
+  Result result = co_await exchange(sql, deadline);
+  co_return result;
+}
+
+awaitable<Result> PostgresSession::simple(std::string sql, Deadline deadline) {
+  refuse_late(deadline, sql);
+  sent(PQsendQuery(wire_->get(), sql.c_str()), sql);
+  Result result = co_await exchange(sql, deadline);
+  co_return result;
+}
+
+void PostgresSession::sent(int ok, const std::string& sql) {
+  if (ok) {
+    unfinished_ = true;
+    return;
+  }
+  if (PQstatus(wire_->get()) != CONNECTION_OK) lost(nullptr, sql);
+  const std::string shown = sql::shorten(sql);
+  throw sql::SqlError(sql::Phase::encode, sql::Class::other, "", 0, text(PQerrorMessage(wire_->get()), " in: ", shown), shown);
+}
+
+void PostgresSession::lost(const PGresult* last, const std::string& sql) {
+  broken = true;
+  std::string message = last ? PQresultErrorMessage(last) : PQerrorMessage(wire_->get());
+  for (char& c : message) c = c == '\n' ? ' ' : c;
+  while (!message.empty() && message.back() == ' ') message.pop_back();
+  const std::string shown = sql::shorten(sql), code = last ? sqlstate_of(last) : std::string();
+  throw sql::SqlError(sql::Phase::lost, sql::Class::connection, code.empty() ? "08006" : code, 0,
+                      text("the connection was lost: ", message, "; in: ", shown), shown);
+}
+
+void PostgresSession::check(const PGresult* result, sql::Phase phase, const std::string& sql) {
+  switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY: return;
+    default: throw server_error(result, phase, sql);
+  }
+}
+
+// Sends what is queued and reads every answer to it: the first error, else the last result. Throws if the connection is
+// lost, the deadline passes (the statement is cancelled on the server first), or the coroutine is cancelled.
+awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline deadline) {
+  PGconn* const connection = wire_->get();
+  Result kept;
+  bool timed_out = false;
+  for (;;) {
+    const int pending = PQflush(connection);
+    while (!PQisBusy(connection)) {
+      Result next(PQgetResult(connection));
+      if (!next) {
+        if (PQstatus(connection) != CONNECTION_OK) lost(kept.get(), sql);
+        unfinished_ = false;
+        while (PGnotify* unwanted = PQnotifies(connection)) PQfreemem(unwanted);
+        if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
+        if (timed_out && sqlstate_of(kept.get()) == "57014") {
+          throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
+        }
+        co_return kept;
+      }
+      if (is_copy(PQresultStatus(next.get()))) {
+        throw sql::SqlError(sql::Phase::execute, sql::Class::other, "0A000", 0,
+                            "COPY from or to the client is not supported here: " + sql::shorten(sql));
+      }
+      if (ends_connection(next.get())) lost(next.get(), sql);
+      if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
+    }
+    const Wake wake = co_await wire_->wait(true, pending == 1, deadline);
+    if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+    if (wake == Wake::expired) {
+      if (timed_out) throw TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + sql::shorten(sql));
+      timed_out = true;
+      deadline = Deadline::after(close_timeout_);
+      const bool asked = co_await cancel_on_server(connection, deadline);
+      if (!asked)
+        throw TimedOut("the statement did not end before its deadline, and the server could not be asked to cancel it: " + sql::shorten(sql));
+      continue;
+    }
+    // A failure is not the end of reading: the server's last words may be in the buffer already.
+    PQconsumeInput(connection);
+  }
+}
+
+awaitable<void> PostgresSession::run_script(std::string sql, Deadline deadline) {
+  const Turn turn(*this, sql);
+  const Traces traces = traces_of(sql);
+  if (traces.state) state_changed_ = true;
+  Result result = co_await simple(sql, deadline);
+  if (traces.statements) cache_.clear();
+  check(result.get(), sql::Phase::execute, sql);
+}
+
+awaitable<void> PostgresSession::begin(sql::TransactionOptions options, Deadline deadline) {
+  const std::string sql = options.read_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED";
+  const Turn turn(*this, sql);
+  if (in_transaction()) throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
+  Result result = co_await simple(sql, deadline);
+  check(result.get(), sql::Phase::execute, sql);
+}
+
+awaitable<void> PostgresSession::commit(Deadline deadline) {
+  const std::string sql = "COMMIT";
+  const Turn turn(*this, sql);
+  Result result;
+  std::string unknown;
+  std::string code = "08007";
+  try {
+    result = co_await simple(sql, deadline);
+  } catch (const sql::SqlError& e) {
+    unknown = e.what();
+    code = e.sqlstate();
+  } catch (const TimedOut& e) {
+    unknown = e.what();
+    broken = true;
+  }
+  if (!unknown.empty())
+    throw sql::SqlError(sql::Phase::commit, sql::Class::connection, code, 0, "whether the transaction was committed is unknown: " + unknown, sql);
+  check(result.get(), sql::Phase::commit, sql);
+  // The server answers COMMIT of a failed transaction with a success that says ROLLBACK.
+  if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") {
+    throw sql::SqlError(sql::Phase::commit, sql::Class::other, "25P02", 0, "the transaction was rolled back, because a statement in it had failed",
+                        sql);
+  }
+}
+
+awaitable<void> PostgresSession::rollback(Deadline deadline) {
+  const std::string sql = "ROLLBACK";
+  const Turn turn(*this, sql);
+  Result result = co_await simple(sql, deadline);
+  check(result.get(), sql::Phase::execute, sql);
+}
+
+awaitable<void> PostgresSession::ping(Deadline deadline) {
+  const Turn turn(*this, validation_query_);
+  Result result = co_await simple(validation_query_, deadline);
+  check(result.get(), sql::Phase::execute, validation_query_);
+}
+
+awaitable<void> PostgresSession::reset(Deadline deadline) {
+  const Turn turn(*this, "DISCARD ALL");
+  if (in_transaction()) {
+    Result rolled_back = co_await simple("ROLLBACK", deadline);
+    check(rolled_back.get(), sql::Phase::execute, "ROLLBACK");
+  }
+  // DISCARD ALL throws the prepared statements away with the rest: only where there is something to discard.
+  if (keep_statements_on_reset_ && !state_changed_) co_return;
+  Result discarded = co_await simple("DISCARD ALL", deadline);
+  check(discarded.get(), sql::Phase::execute, "DISCARD ALL");
+  cache_.clear();
+  state_changed_ = false;
+}
+
+awaitable<bool> PostgresSession::close(Deadline deadline) {
+  broken = true;
+  // A busy server process would finish its statement first. It gets half of the time to listen; then the end of our stream
+  // must do (the server looks for that every client_connection_check_interval).
+  if (PQstatus(wire_->get()) == CONNECTION_OK && PQtransactionStatus(wire_->get()) == PQTRANS_ACTIVE) {
+    const Duration rest = deadline.is_never() ? close_timeout_ : deadline.remaining(Clock::now());
+    const bool asked = co_await cancel_on_server(wire_->get(), Deadline::after(rest / 2));
+    if (!asked) log::debug("postgres: a busy connection is closed without a cancel: the server could not be asked");
+  }
+  const bool gone = co_await wire_->farewell(deadline);
+  co_return gone;
+}
+
+}  // namespace sluice::postgres

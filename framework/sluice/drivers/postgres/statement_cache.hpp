@@ -1,0 +1,70 @@
+// The prepared statements that the server is known to have, least recently used last. Pure bookkeeping: the session inserts a
+// statement only once the server confirmed it, and deallocates what make_room() names.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::postgres {
+
+class StatementCache {
+ public:
+  explicit StatementCache(std::size_t capacity) : capacity_(capacity) {}
+
+  std::size_t capacity() const noexcept { return capacity_; }
+  std::size_t size() const noexcept { return index_.size(); }
+
+  // The statement's name on the server, or null. Valid until the next change.
+  const std::string* find(std::string_view key) {
+    const auto found = index_.find(key);
+    if (found == index_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &found->second->name;
+  }
+
+  // The name of the statement that must be deallocated before another one fits.
+  std::optional<std::string> victim() const {
+    if (index_.size() < capacity_ || entries_.empty()) return std::nullopt;
+    return entries_.back().name;
+  }
+  // After the server let the victim go.
+  void drop_victim() {
+    index_.erase(entries_.back().key);
+    entries_.pop_back();
+  }
+
+  // REQUIRES: size() < capacity(), and the key is not present.
+  void insert(std::string key, std::string name) {
+    entries_.push_front(Entry{std::move(key), std::move(name)});
+    index_.emplace(entries_.front().key, entries_.begin());
+  }
+
+  void erase(std::string_view key) {
+    const auto found = index_.find(key);
+    if (found == index_.end()) return;
+    const auto entry = found->second;
+    index_.erase(found);
+    entries_.erase(entry);
+  }
+
+  void clear() {
+    index_.clear();
+    entries_.clear();
+  }
+
+ private:
+  struct Entry {
+    std::string key;
+    std::string name;
+  };
+  std::size_t capacity_;
+  std::list<Entry> entries_;                                                // most recently used first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> index_;  // keys live in entries_
+};
+
+}  // namespace sluice::postgres

@@ -1,0 +1,54 @@
+// Values to and from PostgreSQL's text format. Pure.
+//
+// Parameters travel as text with an unspecified type, so that the server infers it from the statement (`$1::int` where it
+// cannot); only bytes travel binary, as bytea. Results: bool, int2/4/8, oid, float4/8, bytea, timestamp and timestamptz
+// become their Value (a timestamp without zone is read as UTC; ±infinity is Timestamp::max()/min()); everything else,
+// numeric, date and json included, is the server's exact text.
+#pragma once
+
+#include <sluice/sql/rows.hpp>
+#include <sluice/sql/value.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct pg_result;
+
+namespace sluice::postgres {
+
+// The arrays that libpq wants. Throws SqlError(encode) for text with a zero byte, which PostgreSQL cannot hold.
+class Parameters {
+ public:
+  explicit Parameters(std::vector<sql::Value> values);
+
+  int count() const noexcept { return static_cast<int>(pointers_.size()); }
+  const unsigned* types() const noexcept { return types_.data(); }
+  const char* const* values() const noexcept { return pointers_.data(); }
+  const int* lengths() const noexcept { return lengths_.data(); }
+  const int* formats() const noexcept { return formats_.data(); }
+  // Appended to a statement's text this names its prepared form: which parameters are bytea.
+  const std::string& signature() const noexcept { return signature_; }
+
+ private:
+  std::vector<sql::Value> values_;  // keeps text and bytes alive
+  std::vector<std::string> texts_;
+  std::vector<unsigned> types_;
+  std::vector<const char*> pointers_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+  std::string signature_;
+};
+
+// One cell that is not NULL. `type` is the column's OID.
+sql::Value decode(unsigned type, std::string_view text);
+
+std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result);
+
+std::string format_timestamp(sql::Timestamp t);
+// "2024-02-29 12:34:56.789+01:30", " BC" and infinity too. nullopt: another form, or beyond Timestamp's range.
+std::optional<sql::Timestamp> parse_timestamp(std::string_view text);
+
+}  // namespace sluice::postgres

@@ -1,0 +1,61 @@
+// A PGconn and its socket on the event loop. One loop's own.
+//
+// libpq may replace its socket under the same descriptor number while it connects, and closes it by itself when a connection
+// is lost. So the loop watches a *duplicate* (close-on-exec), renewed by follow() whenever the socket has changed; the
+// duplicate also outlives the PGconn and shows when the server has let go.
+#pragma once
+
+#include <sluice/core/asio.hpp>
+#include <sluice/core/clock.hpp>
+#include <sluice/core/descriptor.hpp>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <memory>
+
+struct pg_conn;
+
+namespace sluice::postgres {
+
+enum class Wake { ready, expired, cancelled };
+
+class Wire {
+ public:
+  // Owns `connection`.
+  Wire(const asio::any_io_executor& executor, pg_conn* connection);
+  ~Wire();  // closes without waiting
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  pg_conn* get() const noexcept { return connection_; }
+
+  // Watches the socket that libpq has now. Call after each step of a connect. False: libpq has none.
+  bool follow();
+  // The connect has gone through (not only started): the server may hold a session from now on.
+  bool connected();
+
+  // Until the socket is readable or writable as asked, the deadline passes, or the coroutine is cancelled. May wake early.
+  awaitable<Wake> wait(bool read, bool write, Deadline deadline);
+
+  // Says goodbye, frees the PGconn, and waits for the server's orderly end of stream. True: seen, so the server's process is
+  // gone; or no connect ever went through. False: reset, error or deadline. Goes on even if the coroutine is cancelled
+  // (REQUIRES: throw_if_cancelled is off).
+  awaitable<bool> farewell(Deadline deadline);
+
+ private:
+  struct Signal;
+  bool was_reset() const noexcept;
+
+  pg_conn* connection_;
+  asio::posix::stream_descriptor watched_;
+  std::shared_ptr<Signal> signal_;
+  unsigned long socket_id_ = 0;  // inode of the watched socket
+  bool ever_connected_ = false;
+  bool lost_track_ = false;  // a connected socket was replaced before its end was seen
+};
+
+// Asks the server to cancel what the connection runs, on a thread of its own. Returns when the server has passed the request
+// on, so that it cannot hit a later statement. False: could not ask, or not by the deadline.
+awaitable<bool> cancel_on_server(pg_conn* connection, Deadline deadline);
+
+}  // namespace sluice::postgres
