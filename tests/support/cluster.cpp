@@ -61,7 +61,9 @@ std::vector<std::string> Cluster::command() const {
 
 void Cluster::start() {
   if (running_) throw std::logic_error("the cluster runs already");
-  master_ = launch_session(command(), setup_.environment, directory_ / "out", directory_ / "err");
+  std::vector<std::string> whole = setup_.wrapper;
+  for (std::string& argument : command()) whole.push_back(std::move(argument));
+  master_ = launch_session(whole, setup_.environment, directory_ / "out", directory_ / "err");
   running_ = true;
 }
 

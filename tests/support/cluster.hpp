@@ -30,6 +30,7 @@ class Cluster {
     std::string url = {};                  // pools.main.url; empty: an SQLite file in the cluster's directory
     std::vector<std::string> flags = {};   // further ones; they come last and win
     Environment environment = {};
+    std::vector<std::string> wrapper = {};  // executes the rest of its command line in place, e.g. unshare -m
     bool wait_ready = true;
   };
 

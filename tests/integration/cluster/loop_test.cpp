@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <cstdlib>
+#include <fstream>
 #include <thread>
 
 namespace sluice::test {
@@ -69,12 +70,12 @@ struct FullBacklog {
 
 // While pool "other" meets `url`, the application answers /ping and its loop turns; /query/other says what was wrong.
 // Queries take at most a second; they may succeed (a slow but sound server) or not.
-void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::string> further_flags = {}) {
+void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::string> further_flags = {}, std::vector<std::string> wrapper = {}) {
   std::vector<std::string> flags{"--pools.other.url", url, "--pools.other.warm_up", "false", "--pools.other.connect_timeout", "1s",
                                  "--pools.other.connect_backoff_max", "200ms"};
   flags.insert(flags.end(), further_flags.begin(), further_flags.end());
   if (std::find(flags.begin(), flags.end(), "--servers.other.total") == flags.end()) flags.insert(flags.end(), {"--servers.other.total", "4"});
-  Cluster cluster({.application = "testapp", .workers = "1", .flags = flags, .wait_ready = false});
+  Cluster cluster({.application = "testapp", .workers = "1", .flags = flags, .wrapper = std::move(wrapper), .wait_ready = false});
   SHOW_LOG_OF(cluster);
   REQUIRE(eventually(10s, [&] {
     try {
@@ -146,6 +147,26 @@ TEST_CASE("A server that accepts and then says nothing does not hold up the loop
 TEST_CASE("An address that never answers does not hold up the loop") {
   // TEST-NET-1 has no hosts: packets vanish in a router, or there is no route and the error is immediate.
   other_pool_meets("postgres://app:x@192.0.2.1:5432/app", false);
+}
+
+TEST_CASE("A name server that never answers does not hold up the loop") {
+  // The resolver's port is privileged and its address is in a file of the whole machine: a mount namespace of our own has another.
+  const Descriptor silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(53);
+  ::inet_pton(AF_INET, "127.88.0.1", &address.sin_addr);
+  TemporaryDirectory directory;
+  std::ofstream(directory / "resolv.conf") << "nameserver 127.88.0.1\n";
+  const std::vector<std::string> own_resolver{"/usr/bin/unshare", "-m", "/bin/sh", "-c", "mount --bind " + (directory / "resolv.conf") + " /etc/resolv.conf && exec \"$@\"", "sh"};
+  auto attempt = own_resolver;
+  attempt.push_back("/bin/true");
+  if (::bind(silent.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || execute(attempt).exit_code != 0) {
+    if (std::getenv("SLUICE_REQUIRE_SERVERS")) FAIL("needs the right to make a mount namespace and to bind port 53");
+    MESSAGE("skipped: no right to make a mount namespace or to bind port 53");
+    return;
+  }
+  other_pool_meets("postgres://app:x@database.example.com:5432/app", false, {}, own_resolver);
 }
 
 TEST_CASE("A name that does not resolve does not hold up the loop") { other_pool_meets("postgres://app:x@no-such-host.invalid:5432/app", false); }
