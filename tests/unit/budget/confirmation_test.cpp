@@ -1,0 +1,140 @@
+#include <sluice/budget/confirmation.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+using namespace sluice::budget;
+
+namespace {
+
+constexpr Life dead{1, 4};
+constexpr Life living{2, 9};
+constexpr std::int64_t second = 1'000'000'000;
+
+SweepInput input_at(std::int64_t now) {
+  SweepInput in;
+  in.now_nanos = now;
+  in.authentication_timeout = 2s;
+  in.ended = [](Life life) { return life == dead; };
+  return in;
+}
+
+RowView quarantined(Life life, std::uint64_t session, std::int64_t since, std::uint64_t birth = 50) {
+  RowView row;
+  row.row = 3;
+  row.owner = Owner{RowState::quarantined, life};
+  row.session = session;
+  row.session_birth = session ? birth : 0;
+  row.changed_nanos = since;
+  return row;
+}
+
+Session seen(std::uint64_t id, Life life, Duration age = 1h, std::uint64_t birth = 50) {
+  Session s;
+  s.id = id;
+  s.birth = birth;
+  s.life = life;
+  s.age = age;
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("a session that the server no longer shows frees its row") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 42, 9 * second)};
+  const SweepPlan plan = plan_sweep(in);
+  REQUIRE(plan.release.size() == 1);
+  CHECK(plan.release[0].row == 3);
+  CHECK(plan.end.empty());
+  CHECK(plan.waiting == 0);
+}
+
+TEST_CASE("an ended life's session is ended first and its row freed only when it is gone") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 42, 9 * second)};
+  in.sessions = {seen(42, dead)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.empty());
+  CHECK(plan.end == std::vector<std::size_t>{0});
+  CHECK(plan.waiting == 1);
+}
+
+TEST_CASE("a session id used again by another session does not keep the row") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 42, 9 * second, 50)};
+  in.sessions = {seen(42, living, 1s, 51)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.size() == 1);
+  CHECK(plan.end.empty());
+}
+
+TEST_CASE("a living owner's slow close is given time before its session is ended") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(living, 42, 10 * second - second / 2)};
+  in.sessions = {seen(42, living)};
+  CHECK(plan_sweep(in).end.empty());
+  in.now_nanos = 12 * second;
+  CHECK(plan_sweep(in).end == std::vector<std::size_t>{0});
+  CHECK(plan_sweep(in).release.empty());
+}
+
+TEST_CASE("a row whose owner died while connecting waits out the authentication timeout") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 0, 9 * second)};
+  CHECK(plan_sweep(in).release.empty());
+  CHECK(plan_sweep(in).waiting == 1);
+  in.now_nanos = 12 * second;
+  CHECK(plan_sweep(in).release.size() == 1);
+}
+
+TEST_CASE("a late session of a row without a session id is ended before the row is freed") {
+  SweepInput in = input_at(20 * second);
+  in.rows = {quarantined(living, 0, 10 * second)};
+  in.sessions = {seen(42, living, 11s)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.empty());
+  CHECK(plan.end == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("a living life's other sessions are not taken for a lost connect") {
+  SweepInput in = input_at(20 * second);
+  in.rows = {quarantined(living, 0, 10 * second)};
+  RowView other = quarantined(living, 42, 5 * second);
+  other.row = 4;
+  other.owner.state = RowState::leased;
+  in.rows.push_back(other);
+  in.sessions = {seen(42, living, 15s), seen(43, living, 2s)};  // 43 is younger than the lost connect
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.size() == 1);
+  CHECK(plan.end.empty());
+}
+
+TEST_CASE("sessions of an earlier fleet are ended and hold back every row of the unclean start") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(Life{earlier_slot, 1}, 0, 9 * second), quarantined(Life{earlier_slot, 2}, 0, 9 * second)};
+  Session old = seen(42, living);
+  old.this_fleet = false;
+  in.sessions = {old};
+  SweepPlan plan = plan_sweep(in);
+  CHECK(plan.end == std::vector<std::size_t>{0});
+  CHECK(plan.release.empty());
+  in.sessions.clear();
+  plan = plan_sweep(in);
+  REQUIRE(plan.release.size() == 1);  // the other may still be a connect in flight
+  CHECK(plan.release[0].owner.life.generation == 1);
+  in.now_nanos = 12 * second;
+  CHECK(plan_sweep(in).release.size() == 2);
+}
+
+TEST_CASE("a living life's session in a row that it holds is left alone") {
+  SweepInput in = input_at(10 * second);
+  RowView row = quarantined(living, 42, 0);
+  row.owner.state = RowState::leased;
+  in.rows = {row};
+  in.sessions = {seen(42, living)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.end.empty());
+  CHECK(plan.release.empty());
+  CHECK(plan.waiting == 0);
+}
