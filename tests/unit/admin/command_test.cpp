@@ -1,0 +1,75 @@
+#include <sluice/admin/command.hpp>
+
+#include <sluice/core/error.hpp>
+
+#include "sample.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+using namespace sluice::admin;
+using nlohmann::json;
+
+namespace {
+
+std::string refused(const shm::Segment& segment, const json& body) {
+  try {
+    scale_command(segment, body);
+  } catch (const ExitError& e) {
+    CHECK(e.code() == ExitCode::usage);
+    return e.what();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("scale becomes a message with the kind's index") {
+  const auto segment = test::sample_segment();
+  const shm::Message plain = scale_command(segment, {{"value", 8}});
+  CHECK(plain.type == shm::MessageType::scale);
+  CHECK(plain.slot == 0);
+  CHECK(plain.value == 8);
+  CHECK(plain.flag == 0);
+  const shm::Message relative = scale_command(segment, {{"kind", "jobs"}, {"value", -2}, {"relative", true}});
+  CHECK(relative.slot == 1);
+  CHECK(relative.value == -2);
+  CHECK(relative.flag == 1);
+}
+
+TEST_CASE("a scale that makes no sense is refused with what is wrong") {
+  const auto segment = test::sample_segment();
+  const auto has = [&](const json& body, const char* part) {
+    const std::string message = refused(segment, body);
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+  };
+  has({{"kind", "wep"}, {"value", 1}}, "did you mean \"web\"? This application has: web, jobs");
+  has({{"kind", 3}, {"value", 1}}, "\"kind\" must be a string");
+  has(json::object(), "\"value\" is missing");
+  has({{"value", "8"}}, "\"value\" must be an integer");
+  has({{"value", 1.5}}, "\"value\" must be an integer");
+  has({{"value", -1}}, "must not be negative");
+  has({{"value", 18446744073709551615ULL}}, "between");
+  has({{"value", -9000000000LL}, {"relative", true}}, "between");
+  has({{"value", 1}, {"relative", 1}}, "\"relative\" must be true or false");
+  has({{"valeu", 1}}, "did you mean \"value\"?");
+  has(json::array({1}), "must be a JSON object");
+}
+
+TEST_CASE("stop is graceful unless it is said to be fast") {
+  CHECK(stop_command(json()).flag == 0);
+  CHECK(stop_command(json::object()).flag == 0);
+  CHECK(stop_command({{"fast", true}}).flag == 1);
+  CHECK(stop_command({{"fast", true}}).type == shm::MessageType::stop_instance);
+  CHECK_THROWS_AS(stop_command({{"force", true}}), ExitError);
+}
+
+TEST_CASE("exit codes have their HTTP status") {
+  CHECK(status_for(64) == 400);
+  CHECK(status_for(69) == 503);
+  CHECK(status_for(75) == 503);
+  CHECK(status_for(78) == 409);
+  CHECK(status_for(70) == 500);
+  CHECK(status_for(-5) == 500);
+}
