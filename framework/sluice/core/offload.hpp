@@ -66,6 +66,7 @@ awaitable<std::invoke_result_t<F&>> offload(F function, Deadline deadline) {
     ~Abandon() {
       std::lock_guard lock(state->mutex);
       state->abandoned = true;
+      state->done.reset();  // here, on the loop: the thread may outlive it
     }
   } abandon(state);
 
