@@ -61,10 +61,14 @@ Deadline Database::statement_deadline(Deadline overall) const noexcept {
 
 awaitable<pool::Lease> Database::acquire(Deadline overall, boost::source_location where) {
   if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
-  if (overall.is_never()) co_return co_await pool_->acquire(where);
+  co_return co_await lease(overall, where);
+}
+
+awaitable<pool::Lease> Database::lease(Deadline overall, boost::source_location where) {
+  if (overall.is_never()) return pool_->acquire(where);
   const Duration left = std::max(overall.remaining(Clock::now()), Duration::zero());
-  const Within limit{std::min(left, pool_->options().acquire_timeout)};
-  co_return co_await pool_->acquire(limit, where);
+  const Duration longest = pool_->options().acquire_timeout;  // 0: none
+  return pool_->acquire(Within{longest > Duration::zero() ? std::min(left, longest) : left}, where);
 }
 
 awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_location where) {
@@ -75,12 +79,11 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
   if (use->done()) co_return;
 
   OnceGate::Turn turn(use);
-  const Within limit{std::min(std::max(deadline.remaining(Clock::now()), Duration::zero()), pool_->options().acquire_timeout)};
-  pool::Lease lease = co_await pool_->acquire(limit, where);
+  pool::Lease held = co_await lease(overall, where);
   // Whatever happens to this coroutine, the next user of the connection finds no transaction of ours.
-  const bool dirty = std::exchange(lease->dirty, true);
-  co_await FirstUse::run(use, session_of(lease), deadline);
-  lease->dirty = dirty;
+  const bool dirty = std::exchange(held->dirty, true);
+  co_await FirstUse::run(use, session_of(held), deadline);
+  held->dirty = dirty;
   turn.succeeded();
 }
 

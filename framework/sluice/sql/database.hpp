@@ -56,6 +56,7 @@ class Database {
   awaitable<Transaction> start(TransactionOptions options, std::optional<Within> limit, boost::source_location where);
   // A connection on which the first-use script has run. `overall` bounds the whole.
   awaitable<pool::Lease> acquire(Deadline overall, boost::source_location where);
+  awaitable<pool::Lease> lease(Deadline overall, boost::source_location where);
   awaitable<void> prepare_first_use(Deadline overall, boost::source_location where);
   Deadline statement_deadline(Deadline overall) const noexcept;
 
