@@ -1,0 +1,80 @@
+#include <sluice/config/endpoint.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+namespace sluice::config {
+namespace {
+
+struct Family {
+  std::string_view scheme;
+  std::string_view canonical;
+  std::string_view port;
+};
+// Names and usual ports only; whether a driver is linked is the registry's question.
+constexpr Family families[] = {
+    {"postgres", "postgres", "5432"}, {"postgresql", "postgres", "5432"}, {"mysql", "mysql", "3306"},   {"mariadb", "mysql", "3306"},
+    {"redis", "redis", "6379"},       {"rediss", "redis", "6379"},        {"mongodb", "mongodb", "27017"}, {"http", "http", "80"},
+    {"https", "https", "443"},        {"sqlite3", "sqlite", ""},
+};
+
+std::string lowered(std::string s) {
+  std::transform(s.begin(), s.end(), s.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return s;
+}
+
+bool is_scheme(const std::string& s) {
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !s.empty() && letter(s[0]) && std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'; });
+}
+
+std::string parameter(const std::string& query, std::string_view name) {
+  std::size_t begin = 0;
+  while (begin < query.size()) {
+    const std::size_t end = std::min(query.find('&', begin), query.size());
+    const std::size_t equals = query.find('=', begin);
+    if (equals < end && query.substr(begin, equals - begin) == name) return query.substr(equals + 1, end - equals - 1);
+    begin = end + 1;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<Endpoint> endpoint_of(const std::string& url) {
+  const std::size_t colon = url.find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  Endpoint endpoint;
+  endpoint.scheme = lowered(url.substr(0, colon));
+  if (!is_scheme(endpoint.scheme)) return std::nullopt;
+  std::string_view usual_port;
+  for (const Family& family : families) {
+    if (family.scheme != endpoint.scheme) continue;
+    endpoint.scheme = family.canonical;
+    usual_port = family.port;
+    break;
+  }
+  std::string rest = url.substr(colon + 1);
+  const std::size_t mark = rest.find('?');
+  const std::string query = mark == std::string::npos ? "" : rest.substr(mark + 1);
+  rest = rest.substr(0, mark);
+  if (rest.starts_with("//")) rest = rest.substr(2);
+  if (endpoint.is_sqlite()) {
+    endpoint.host = rest == ":memory:" ? rest : std::filesystem::path(rest).lexically_normal().string();
+    return endpoint;
+  }
+  // A slash in an unescaped password would end the authority too early: the last '@' before the query ends the user part.
+  if (const std::size_t at = rest.rfind('@'); at != std::string::npos) rest = rest.substr(at + 1);
+  rest = rest.substr(0, rest.find('/'));
+  const std::size_t port = rest.rfind(':');
+  const bool has_port = port != std::string::npos && rest.find(']', port) == std::string::npos;
+  endpoint.host = lowered(has_port ? rest.substr(0, port) : rest);
+  endpoint.port = has_port ? rest.substr(port + 1) : "";
+  if (endpoint.host.empty()) endpoint.host = parameter(query, "host");
+  if (endpoint.port.empty()) endpoint.port = parameter(query, "port");
+  if (endpoint.port.empty()) endpoint.port = usual_port;
+  return endpoint;
+}
+
+}  // namespace sluice::config
