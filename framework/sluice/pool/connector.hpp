@@ -5,27 +5,13 @@
 #include <sluice/core/asio.hpp>
 #include <sluice/core/clock.hpp>
 #include <sluice/core/error.hpp>
+#include <sluice/pool/connection.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
 namespace sluice::pool {
-
-// One connection as the pool sees it. Drivers derive from it. `session` is the server's own id of it (0: unknown) and
-// `session_birth` the server's start time of that session in the driver's unit: together they name the session for ever.
-class Connection {
- public:
-  virtual ~Connection() = default;
-  std::uint64_t session = 0;
-  std::uint64_t session_birth = 0;
-  // Set by the driver when the connection can no longer be used (protocol error, connection lost): it is closed on return.
-  bool broken = false;
-  // Set by the driver when session state may have changed, so that it must be reset before somebody else gets it.
-  bool dirty = false;
-};
-
-enum class CloseResult { confirmed, unconfirmed };  // confirmed: the server is proven to have let the session go
 
 // Thrown by connect(). `released`: the server is proven to hold nothing of the attempt (refused, or confirmed closed).
 class ConnectFailed : public Error {

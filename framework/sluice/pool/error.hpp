@@ -8,14 +8,17 @@
 
 namespace sluice::pool {
 
-enum class Phase { queue_full, wait_timeout, connect, validation, closed, cancelled };
+// connect: the last connect failed during the wait, or the pool was cleared. paused: ready() has not been called.
+enum class Phase { queue_full, wait_timeout, connect, validation, closed, cancelled, paused };
 constexpr const char* to_text(Phase p) noexcept {
-  constexpr const char* names[] = {"queue full", "wait timeout", "connect", "validation", "closed", "cancelled"};
+  constexpr const char* names[] = {"queue full", "wait timeout", "connect", "validation", "closed", "cancelled", "paused"};
   return names[static_cast<unsigned>(p)];
 }
 
+// Of one pool, except `held`: the permits of the worker's share, over all its pools of that server. `checking`: being pinged
+// or reset, so neither idle nor leased. `limit`: the smaller of `max` and the share's limit.
 struct Numbers {
-  std::uint32_t idle = 0, leased = 0, connecting = 0, closing = 0, waiting = 0, held = 0, limit = 0;
+  std::uint32_t idle = 0, leased = 0, connecting = 0, closing = 0, waiting = 0, held = 0, limit = 0, checking = 0;
 };
 
 class PoolError : public Error {

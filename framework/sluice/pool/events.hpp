@@ -1,6 +1,8 @@
 // What a pool tells about itself, in the order in which it happens.
 #pragma once
 
+#include <sluice/pool/error.hpp>
+
 #include <cstdint>
 #include <string_view>
 
@@ -12,12 +14,17 @@ enum class EventType {
   lent, borrowed, leak_suspected
 };
 enum class CloseReason { none, stale, idle, lifetime, uses, error, pool_closed, shrink, discarded };
+constexpr const char* to_text(CloseReason r) noexcept {
+  constexpr const char* names[] = {"none", "stale", "idle", "lifetime", "uses", "error", "pool closed", "shrink", "discarded"};
+  return names[static_cast<unsigned>(r)];
+}
 
 struct Event {
   EventType type{};
   std::uint64_t connection = 0;  // id within the pool; 0: none
   CloseReason reason = CloseReason::none;
   std::string_view detail = {};  // e.g. the error's text; valid during the call only
+  Phase phase{};                 // of checkout_failed
 };
 
 }  // namespace sluice::pool

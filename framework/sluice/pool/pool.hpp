@@ -12,25 +12,31 @@
 #include <sluice/shm/layout.hpp>
 
 #include <boost/assert/source_location.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <functional>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
 namespace sluice::pool {
 
-class PoolShell;     // the Asio side, kept alive by leases
+class PoolShell;    // the Asio side, kept alive by leases
 struct PoolEntry;  // one pooled connection
+void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
+void intrusive_ptr_release(PoolShell* shell) noexcept;
+using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's own, and the lease path is counted in nanoseconds
 
 // What user code holds: one connection, exclusively, until the lease ends. Movable; returning is the destructor's or
 // release()'s work. A lease keeps the pool's core alive, so either may be destroyed first.
 class Lease {
  public:
   Lease() noexcept = default;
-  Lease(Lease&& other) noexcept;
+  Lease(Lease&& other) noexcept : shell_(std::move(other.shell_)), entry_(std::exchange(other.entry_, nullptr)) {}
   Lease& operator=(Lease&& other) noexcept;
-  ~Lease() { release(); }
+  ~Lease() {
+    if (entry_) release();
+  }
 
   explicit operator bool() const noexcept { return entry_ != nullptr; }
   // Throws sluice::Error after release().
@@ -46,16 +52,19 @@ class Lease {
 
  private:
   friend class PoolShell;
-  Lease(std::shared_ptr<PoolShell> shell, PoolEntry* entry) noexcept;
-  std::shared_ptr<PoolShell> shell_;
+  Lease(ShellRef shell, PoolEntry* entry) noexcept : shell_(std::move(shell)), entry_(entry) {}
+  ShellRef shell_;
   PoolEntry* entry_ = nullptr;
 };
 
-// Where a pool takes its permits from and writes its numbers. `share` may be shared by several pools of the loop.
+// Where a pool takes its permits from and writes its numbers. Several pools of a loop may draw on one `share`: then a pool
+// with idle connections yields them to one that has waiters and no permit, and none of them starves.
 struct PoolResources {
   std::shared_ptr<budget::Share> share;
   shm::PoolStats* stats = nullptr;                 // null: the pool counts in memory of its own
   std::span<shm::CallSite> call_sites = {};        // empty: call sites are not recorded
+  std::uint64_t seed = 0;                          // of the jitter's random numbers; 0: from the system
+  bool background = true;                          // false: nothing happens by itself (ageing, keepalive, min_idle), only on calls
 };
 
 class Pool {
@@ -64,14 +73,14 @@ class Pool {
   Pool(asio::io_context& loop, config::Pool options, std::unique_ptr<Connector> connector, PoolResources resources);
   Pool(Pool&&) noexcept;
   Pool& operator=(Pool&&) noexcept;
-  ~Pool();  // closes without waiting
+  ~Pool();  // closes without waiting; afterwards the observer is not called any more
 
-  // Waits for a connection in FIFO order, up to acquire_timeout (or the given limit; or the queue limit at once).
+  // Waits for a connection in FIFO order, up to acquire_timeout (0: for ever) or the given limit (0: not at all).
   // Throws PoolError. Cancelling the coroutine loses no connection and no permit.
   awaitable<Lease> acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
   awaitable<Lease> acquire(Within limit, boost::source_location where = BOOST_CURRENT_LOCATION);
-  // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease.
-  Lease try_acquire(boost::source_location where = BOOST_CURRENT_LOCATION) noexcept;
+  // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process only.
+  Lease try_acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
 
   void ready();   // paused → ready: background work (min_idle) starts
   void pause();   // ready → paused: no new connections, waiters fail; idle connections stay
@@ -79,10 +88,10 @@ class Pool {
   // Closes idle ones now, leased ones at their return; waiters fail. Completes when nothing is left or at the deadline. True: nothing left.
   awaitable<bool> close(Deadline deadline);
 
-  // Completes when max(min_idle, 1 with warm_up) connections are open, or with false at the deadline.
+  // Opens max(min_idle, 1 with warm_up) connections, but no more than `max` and the limit allow. True: they are open; false: the deadline passed.
   awaitable<bool> warm_up(Deadline deadline);
 
-  // One observer; called inline on the loop, must not throw, must not call the pool.
+  // One observer, told `pool_created` at once; called inline on the loop, must not throw, must not call the pool.
   void on_event(std::function<void(const Event&)> observer);
 
   Numbers numbers() const;
@@ -92,7 +101,7 @@ class Pool {
   const config::Pool& options() const noexcept;
 
  private:
-  std::shared_ptr<PoolShell> shell_;
+  ShellRef shell_;
 };
 
 }  // namespace sluice::pool

@@ -21,6 +21,9 @@ struct Identity {
   std::string text() const;
 };
 
+// The inverse of Identity::text(); nothing for names that are none.
+std::optional<Identity> parse_identity(std::string_view text);
+
 // What a server answers about its capacity.
 struct Capacity {
   std::uint32_t max_connections = 0;

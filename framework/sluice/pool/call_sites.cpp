@@ -1,0 +1,45 @@
+#include <sluice/pool/call_sites.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace sluice::pool {
+namespace {
+
+// The end of a path says more than its start; the start of a function's name more than its end.
+template <std::size_t N>
+std::string_view tail(std::string_view text, const char (&)[N]) noexcept {
+  return text.size() < N ? text : text.substr(text.size() - (N - 1));
+}
+template <std::size_t N>
+std::string_view head(std::string_view text, const char (&)[N]) noexcept {
+  return text.substr(0, N - 1);
+}
+template <std::size_t N>
+void copy(char (&to)[N], std::string_view text) noexcept {
+  std::memcpy(to, text.data(), text.size());
+  to[text.size()] = 0;
+}
+
+}  // namespace
+
+std::uint32_t CallSites::publish(const boost::source_location& where) noexcept {
+  const std::uint32_t line = std::max<std::uint32_t>(where.line(), 1);  // 0 marks a free place
+  for (std::size_t i = 0; i < shared_.size(); ++i) {
+    shm::CallSite& site = shared_[i];
+    const std::string_view file = tail(where.file_name(), site.file);
+    const std::string_view function = head(where.function_name(), site.function);
+    const std::uint32_t present = site.line.load(std::memory_order_relaxed);
+    if (present == 0) {
+      copy(site.file, file);
+      copy(site.function, function);
+      site.line.store(line, std::memory_order_release);
+      return static_cast<std::uint32_t>(i + 1);
+    }
+    if (present == line && file == site.file && function == site.function) return static_cast<std::uint32_t>(i + 1);
+  }
+  return 0;
+}
+
+}  // namespace sluice::pool

@@ -1,0 +1,115 @@
+// What happens in a pool as time passes: waiters run out of time, operations are overdue, limits shrink, connections age.
+#include <sluice/pool/core.hpp>
+
+namespace sluice::pool {
+namespace {
+
+// One cheap timer for limits, ages and overdue operations; they need no better resolution.
+constexpr Duration maintenance_interval = 100ms;
+
+}  // namespace
+
+void PoolCore::tick(TimePoint now) {
+  expire_waiters(now);
+  if (now >= next_maintenance_) {
+    next_maintenance_ = now + maintenance_interval;
+    end_overdue(now);
+    if (settings_.background && state_ != PoolState::closed) {
+      shrink(now);
+      age(now);
+    }
+  }
+  pump(now);
+  arm(now);
+}
+
+void PoolCore::expire_waiters(TimePoint now) {
+  while (Waiter* waiter = queue_.pop_expired(now)) {
+    stats_.timeouts.add();
+    emit({EventType::timed_out});
+    refuse(*waiter, failures_ > 0 && failed_at_ >= waiter->since ? Phase::connect : Phase::wait_timeout, now - waiter->since);
+  }
+}
+
+void PoolCore::end_overdue(TimePoint now) {
+  if (!has_operations()) return;
+  for (PoolEntry& entry : entries_) {
+    if (entry.give_up_at > now) continue;
+    if (entry.overdue) {
+      abandon(entry, now);
+    } else {
+      entry.overdue = true;
+      entry.give_up_at = now + maintenance_interval;
+      if (entry.operation) entry.operation->cancel();
+    }
+  }
+}
+
+// Its operation hears neither its deadline nor a cancellation. The permit goes to quarantine, where somebody else asks the
+// server; the entry stays until the operation ends.
+void PoolCore::abandon(PoolEntry& entry, TimePoint now) {
+  constexpr std::string_view why = "an operation of the driver does not end";
+  share_->quarantined(entry.row, to_nanos(now));
+  entry.give_up_at = TimePoint::max();
+  const EntryState was = entry.state;
+  enter(entry, EntryState::abandoned);
+  if (was == EntryState::connecting) count_connect_failure(why, now);
+  if (was == EntryState::checking || was == EntryState::resetting) count_lost();
+  if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
+  effects_.changed();
+  siblings_->permit_freed(now);
+}
+
+void PoolCore::shrink(TimePoint now) {
+  const std::uint32_t excess = share_->excess();
+  for (std::uint32_t coming = siblings_->closing(); coming < excess && !idle_.empty(); ++coming) close_idle(idle_.front(), CloseReason::shrink, now);
+}
+
+void PoolCore::age(TimePoint now) {
+  for (auto next = idle_.begin(); next != idle_.end();) {
+    PoolEntry& entry = *next++;
+    CloseReason reason = perished(entry, now);
+    if (reason == CloseReason::none && now - entry.idle_since >= ages_.soft_idle && open() > settings_.options.min_idle) reason = CloseReason::idle;
+    if (reason != CloseReason::none) {
+      close_idle(entry, reason, now);
+    } else if (now - entry.alive_at >= ages_.keepalive) {
+      take_idle(entry);
+      start_check(entry, EntryState::checking, now);
+    }
+  }
+}
+
+void PoolCore::warm_up(std::uint32_t target, TimePoint now) {
+  warm_target_ = target;
+  pump(now);
+  arm(now);
+}
+
+std::uint32_t PoolCore::minimum() const noexcept { return std::max(settings_.background ? settings_.options.min_idle : 0, warm_target_); }
+
+bool PoolCore::has_operations() const noexcept {
+  return of(EntryState::connecting) + of(EntryState::checking) + of(EntryState::resetting) + of(EntryState::closing) > 0;
+}
+
+// Asks for the next tick, and brings the published gauges up to date: the end of everything that is not the lease path.
+void PoolCore::arm(TimePoint now) {
+  publish();
+  if (loop_gone_) return;
+  TimePoint due = queue_.next_deadline();
+  if (wanted_ > 0) due = std::min(due, next_rescan_);
+  const bool wishes = !queue_.empty() || open() < minimum();
+  if (state_ == PoolState::ready && failures_ > 0 && wishes && now < connect_not_before_) due = std::min(due, connect_not_before_);
+  if ((settings_.background && state_ != PoolState::closed) || has_operations()) due = std::min(due, next_maintenance_);
+  if (due != TimePoint::max()) effects_.wake_at(due);
+}
+
+void PoolCore::publish() noexcept {
+  stats_.idle.set(of(EntryState::idle) + of(EntryState::checking) + of(EntryState::resetting));
+  stats_.leased.set(of(EntryState::leased));
+  stats_.connecting.set(of(EntryState::connecting));
+  stats_.closing.set(of(EntryState::closing));
+  stats_.waiting.set(queue_.size());
+  stats_.limit.set(std::min(max(), share_->limit()));
+}
+
+}  // namespace sluice::pool

@@ -1,0 +1,90 @@
+// The Asio side of a pool: performs what PoolCore decides. It is alive as long as its Pool, a lease, or an operation of its
+// own is; a shell in a forked child is left alone for ever, because its connections belong to the parent.
+#pragma once
+
+#include <sluice/core/asio.hpp>
+#include <sluice/pool/call_sites.hpp>
+#include <sluice/pool/connector.hpp>
+#include <sluice/pool/core.hpp>
+#include <sluice/pool/fork_guard.hpp>
+#include <sluice/pool/loop_pools.hpp>
+#include <sluice/pool/pool.hpp>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace sluice::pool {
+
+struct LeaseWaiter;
+
+class PoolShell final : private PoolEffects {
+ public:
+  PoolShell(asio::io_context& loop, config::Pool options, std::unique_ptr<Connector> connector, PoolResources resources);
+  PoolShell(const PoolShell&) = delete;
+  PoolShell& operator=(const PoolShell&) = delete;
+
+  // Throws unless called in the process that made the pool.
+  void check_process() const {
+    if (process_.foreign()) [[unlikely]]
+      throw_foreign();
+  }
+  bool foreign() const noexcept { return process_.foreign(); }
+
+  static awaitable<Lease> acquire(ShellRef self, Duration limit, boost::source_location where);
+  Lease try_acquire(const boost::source_location& where);
+  void give_back(PoolEntry& entry) { core_.give_back(entry, Clock::now()); }
+  void discard(PoolEntry& entry) { core_.discard(entry, Clock::now()); }
+  static awaitable<bool> close(ShellRef self, Deadline deadline);
+  static awaitable<bool> warm_up(ShellRef self, Deadline deadline);
+  // The Pool object is going away.
+  void orphan();
+  void loop_ended() noexcept;
+
+  PoolCore& core() noexcept { return core_; }
+  Connector& connector() const noexcept { return *connector_; }
+
+ private:
+  friend void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
+  friend void intrusive_ptr_release(PoolShell* shell) noexcept;
+  friend struct LeaseWaiter;
+  class Running;
+  struct StartWait;
+  ~PoolShell();
+
+  void start_connect(PoolEntry& entry, Deadline deadline) override;
+  void start_ping(PoolEntry& entry, Deadline deadline) override;
+  void start_reset(PoolEntry& entry, Deadline deadline) override;
+  void start_close(PoolEntry& entry, Deadline deadline) override;
+  void serve(Waiter& waiter, PoolEntry& entry) override;
+  void refuse(Waiter& waiter, PoolError error) override;
+  void changed() noexcept override;
+  void wake_at(TimePoint when) override;
+
+  void run(PoolEntry& entry, awaitable<void> operation);
+  static awaitable<void> run_connect(ShellRef self, PoolEntry* entry, Deadline deadline);
+  static awaitable<void> run_check(ShellRef self, PoolEntry* entry, Deadline deadline, bool reset);
+  static awaitable<void> run_close(ShellRef self, PoolEntry* entry, std::unique_ptr<Connection> connection, Deadline deadline);
+  static awaitable<void> wait_for_change(ShellRef self, Deadline deadline);
+  [[noreturn]] void throw_foreign() const;
+
+  std::size_t references_ = 0;
+  asio::io_context& loop_;
+  ForkGuard process_;
+  std::unique_ptr<Connector> connector_;   // outlives the core's connections
+  std::shared_ptr<budget::Share> share_;
+  std::unique_ptr<shm::PoolStats> own_stats_;
+  CallSites call_sites_;
+  PoolCore core_;
+  std::optional<asio::steady_timer> timer_;  // none once the loop is gone
+  TimePoint armed_for_ = TimePoint::max();
+  std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
+};
+
+inline void intrusive_ptr_add_ref(PoolShell* shell) noexcept { ++shell->references_; }
+inline void intrusive_ptr_release(PoolShell* shell) noexcept {
+  if (--shell->references_ == 0 && !shell->foreign()) delete shell;
+}
+
+}  // namespace sluice::pool

@@ -1,0 +1,36 @@
+#include <sluice/pool/core.hpp>
+#include <sluice/pool/siblings.hpp>
+
+namespace sluice::pool {
+
+void Siblings::ask(PoolCore& asker, std::uint32_t permits, TimePoint now) {
+  std::uint32_t coming = closing();
+  for (PoolCore* pool : pools_) {
+    while (pool != &asker && coming < permits && pool->yield_idle(asker.starving(), now)) ++coming;
+  }
+}
+
+void Siblings::permit_freed(TimePoint now) {
+  if (wanting_ == 0) return;
+  // A pool's pump may neither add nor remove pools: effects start later.
+  for (const bool starving : {true, false}) {
+    for (PoolCore* pool : pools_) {
+      if (pool->wants_permits() && pool->starving() == starving) pool->pump(now);
+    }
+  }
+}
+
+bool Siblings::other_starves(const PoolCore& pool) const noexcept {
+  // One returned permit helps one pool: what is closing already may be on its way to it.
+  std::uint32_t starving = 0;
+  for (const PoolCore* other : pools_) starving += other != &pool && other->starving();
+  return starving > closing();
+}
+
+std::uint32_t Siblings::closing() const noexcept {
+  std::uint32_t n = 0;
+  for (const PoolCore* pool : pools_) n += pool->closing();
+  return n;
+}
+
+}  // namespace sluice::pool
