@@ -1,0 +1,155 @@
+#include <boost/describe/class.hpp>
+#include <limits>
+
+#include "fixture.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono;
+
+namespace {
+struct Order {
+  std::int64_t id = 0;
+  std::string customer;
+  bool paid = false;
+  sql::Timestamp placed;
+  std::optional<double> discount;
+};
+BOOST_DESCRIBE_STRUCT(Order, (), (id, customer, paid, placed, discount))
+}  // namespace
+
+TEST_CASE("every type comes back as it was bound") {
+  const TemporaryDirectory directory;
+  auto body = [&]() -> awaitable<void> {
+    Open db(url_of(directory / "types.db"));
+    co_await db.connect();
+    co_await db.run("CREATE TABLE t (i INTEGER, r REAL, s TEXT, b BLOB, flag BOOLEAN, at TIMESTAMP)");
+    const sql::Timestamp at = sys_days(2024y / 2 / 29) + 12h + 34min + 56s + 789us;
+    const sql::Bytes bytes{std::byte{0}, std::byte{255}};
+    const std::string with_nul("a\0b", 3);
+    co_await db.run("INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6)", std::numeric_limits<std::int64_t>::min(), 0.1, with_nul, bytes, true, at);
+    const sql::Rows rows = co_await db.run("SELECT * FROM t");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows.columns() == std::vector<std::string>{"i", "r", "s", "b", "flag", "at"});
+    CHECK(rows[0]["i"].as<std::int64_t>() == std::numeric_limits<std::int64_t>::min());
+    CHECK(rows[0]["r"].as<double>() == 0.1);
+    CHECK(rows[0]["s"].as<std::string>() == with_nul);
+    CHECK(rows[0]["b"].as<sql::Bytes>() == bytes);
+    CHECK(rows[0]["flag"].value() == sql::Value(true));
+    CHECK(rows[0]["at"].value() == sql::Value(at));
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("NULL, empty text and empty bytes stay three different things") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    const sql::Rows rows = co_await db.run("SELECT $1 AS n, $2 AS s, $3 AS b, typeof($3) AS t", nullptr, "", sql::Bytes());
+    CHECK(rows[0]["n"].is_null());
+    CHECK(rows[0]["s"].as<std::string>() == "");
+    CHECK(rows[0]["b"].as<sql::Bytes>().empty());
+    CHECK(rows[0]["t"].as<std::string>() == "blob");
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("declared types are hints only: what does not fit comes back as it is stored") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    co_await db.run("CREATE TABLE t (flag bool, at DATETIME)");
+    co_await db.run("INSERT INTO t VALUES (2, 'soon')");
+    const sql::Rows rows = co_await db.run("SELECT flag, at, flag = 2 AS computed FROM t");
+    CHECK(rows[0]["flag"].value() == sql::Value(std::int64_t{2}));
+    CHECK(rows[0]["at"].value() == sql::Value(std::string("soon")));
+    CHECK(rows[0]["computed"].as<bool>());
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("placeholders go by number, and a struct is filled by name") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    co_await db.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, paid BOOLEAN NOT NULL, placed TIMESTAMP NOT NULL, discount REAL)");
+    const sql::Timestamp placed = sys_days(2025y / 1 / 2) + 3h;
+    const sql::Rows inserted = co_await db.run("INSERT INTO orders (discount, customer, paid, placed) VALUES ($4, $1, $2, $3)", "Ada", false, placed, std::optional<double>());
+    CHECK(inserted.affected() == 1);
+    CHECK(inserted.last_insert_id() == 1);
+    const sql::Rows rows = co_await db.run("SELECT * FROM orders WHERE id = $1 OR id = $1", 1u);
+    const auto orders = rows.as<Order>();
+    REQUIRE(orders.size() == 1);
+    CHECK(orders[0].id == 1);
+    CHECK(orders[0].customer == "Ada");
+    CHECK(!orders[0].paid);
+    CHECK(orders[0].placed == placed);
+    CHECK(!orders[0].discount);
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("affected counts changed rows only, and an empty result still has its columns") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    co_await db.run("CREATE TABLE t (n INTEGER)");
+    const sql::Rows inserted = co_await db.run("INSERT INTO t VALUES (1), (2), (3)");
+    CHECK(inserted.affected() == 3);
+    const sql::Rows updated = co_await db.run("UPDATE t SET n = n + 1 WHERE n > $1", 1);
+    CHECK(updated.affected() == 2);
+    const sql::Rows selected = co_await db.run("SELECT n FROM t WHERE n > 100");
+    CHECK(selected.affected() == 0);
+    CHECK(selected.empty());
+    CHECK(selected.columns() == std::vector<std::string>{"n"});
+    const sql::Rows returned = co_await db.run("DELETE FROM t WHERE n = 3 RETURNING n");
+    CHECK(returned.affected() == 1);
+    CHECK(returned[0]["n"].as<int>() == 3);
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("a cached statement follows a schema that changes under it") {
+  const TemporaryDirectory directory;
+  auto body = [&]() -> awaitable<void> {
+    Open one(url_of(directory / "schema.db")), other(url_of(directory / "schema.db"));
+    co_await one.connect();
+    co_await other.connect();
+    co_await one.run("CREATE TABLE t (a INTEGER)");
+    co_await one.run("INSERT INTO t VALUES (1)");
+    const sql::Rows before = co_await one.run("SELECT * FROM t");
+    CHECK(before.columns().size() == 1);
+    co_await other.run("ALTER TABLE t ADD COLUMN b BOOLEAN NOT NULL DEFAULT 1");
+    const sql::Rows after = co_await one.run("SELECT * FROM t");
+    CHECK(after.columns() == std::vector<std::string>{"a", "b"});
+    CHECK(after[0]["b"].value() == sql::Value(true));
+    co_await one.close();
+    co_await other.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("more statements than the cache holds, and a cache of none, give the same answers") {
+  auto body = []() -> awaitable<void> {
+    for (const std::uint32_t capacity : {0u, 1u, 3u}) {
+      config::Pool options = pool_options("sqlite::memory:");
+      options.statement_cache = capacity;
+      Open db(options);
+      co_await db.connect();
+      for (int round = 0; round < 3; ++round) {
+        for (int n = 0; n < 5; ++n) {
+          const std::string sql = "SELECT $1 + " + std::to_string(n) + " AS n";
+          const sql::Rows rows = co_await db.run(sql, round);
+          CHECK(rows[0]["n"].as<int>() == round + n);
+        }
+      }
+      co_await db.close();
+    }
+  };
+  on_loop(body);
+}
