@@ -1,0 +1,11 @@
+// The tables, and 1000 users to begin with. Both scripts may run again at any time: what exists stays as it is.
+#pragma once
+
+#include <string>
+
+namespace orders {
+
+std::string postgres_schema();
+std::string sqlite_schema();
+
+}  // namespace orders
