@@ -10,6 +10,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -90,11 +91,14 @@ awaitable<void> Dialer::try_all(Deadline deadline, Attempt& attempt) {
   }
   if (addresses.empty()) attempt.cause.text = text("the name ", settings_.host, " has no address");
   for (const std::string& address : addresses) {
-    for (TlsMode tls : settings_.tls) {
+    const std::vector<TlsMode> modes = settings_.tls;
+    for (TlsMode tls : modes) {
       const bool options = startup_options_;
       co_await try_once(address, tls, deadline, attempt);
       if (!attempt.session && attempt.released && options && !startup_options_) co_await try_once(address, tls, deadline, attempt);
       const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+      // The mode that the server likes comes first from now on: with prefer or allow every connect would start with a refusal.
+      if (attempt.session) std::stable_partition(settings_.tls.begin(), settings_.tls.end(), [tls](TlsMode mode) { return mode == tls; });
       if (attempt.session || !attempt.released || state.cancelled() != asio::cancellation_type::none || deadline.passed(Clock::now())) co_return;
       // With prefer and allow the other mode helps where the server has no TLS, or where pg_hba.conf asks for the other one.
       if (!attempt.cause.no_tls && attempt.cause.sqlstate != "28000") break;

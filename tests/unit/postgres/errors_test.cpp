@@ -1,0 +1,59 @@
+#include <sluice/drivers/postgres/errors.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+using postgres::connect_cause;
+using postgres::traces_of;
+using sql::Class;
+
+TEST_CASE("SQLSTATEs are classified by what an application can do about them") {
+  CHECK(postgres::classify("23505") == Class::unique_violation);
+  CHECK(postgres::classify("40001") == Class::serialization_failure);
+  CHECK(postgres::classify("40P01") == Class::deadlock);
+  CHECK(postgres::classify("57014") == Class::cancelled);
+  CHECK(postgres::classify("53300") == Class::busy);
+  CHECK(postgres::classify("57P01") == Class::connection);
+  CHECK(postgres::classify("08006") == Class::connection);
+  CHECK(postgres::classify("42601") == Class::syntax);
+  CHECK(postgres::classify("42501") == Class::permission);
+  CHECK(postgres::classify("22P02") == Class::type);
+  CHECK(postgres::classify("XX000") == Class::other);
+}
+
+TEST_CASE("A failed connect's cause is one line with its SQLSTATE and a remedy") {
+  const auto password = connect_cause(
+      "connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  28P01: password authentication failed for user \"app\"\nLOCATION:  "
+      "auth_failed, auth.c:326\n",
+      "main");
+  CHECK(password.sqlstate == "28P01");
+  CHECK(password.permanent);
+  CHECK(password.text.starts_with("password authentication failed for user \"app\" [28P01]; check user and password"));
+  CHECK(password.text.find('\n') == std::string::npos);
+
+  const auto refused = connect_cause("connection to server at \"127.0.0.1\", port 1 failed: Connection refused\n\tIs the server running?\n", "main");
+  CHECK(refused.sqlstate.empty());
+  CHECK_FALSE(refused.permanent);
+  CHECK(refused.text.starts_with("Connection refused; is the server running"));
+
+  CHECK(connect_cause("connection to server at \"h\", port 1 failed: server does not support SSL, but SSL was required\n", "main").no_tls);
+  CHECK(connect_cause("", "main").text == "unknown reason");
+}
+
+TEST_CASE("Statements that change the session are known by their first words") {
+  for (const char* sql :
+       {"SET search_path = x", "  -- why\n set session x = 1", "/* a */ LISTEN news", "CREATE TEMP TABLE t (i int)",
+        "create local temporary table t(i int)", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SELECT pg_advisory_lock(1)",
+        "SELECT set_config('a.b', '1', false)", "SELECT 1 AS i INTO TEMP t", "CREATE TABLE a(i int); SET x.y = 1", "PREPARE p AS SELECT 1"}) {
+    CAPTURE(sql);
+    CHECK(traces_of(sql).state);
+  }
+  for (const char* sql : {"SELECT 1", "UPDATE t SET a = 1", "SET LOCAL x.y = 1", "SET TRANSACTION READ ONLY", "INSERT INTO settings VALUES ($1)",
+                          "CREATE TABLE temperature (i int)", "", "SELECT pg_advisory_xact_lock(1)", "((SELECT 1))"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(traces_of(sql).state);
+  }
+  CHECK(traces_of("DISCARD ALL").statements);
+  CHECK(traces_of("deallocate all").statements);
+  CHECK_FALSE(traces_of("DELETE FROM t").statements);
+}
