@@ -1,11 +1,7 @@
 #include <sluice/config/apply.hpp>
+#include <sluice/config/file.hpp>
 #include <sluice/config/redact.hpp>
 #include <sluice/core/text.hpp>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 namespace sluice::config {
 namespace {
@@ -13,14 +9,11 @@ namespace {
 // A secret in a file of its own, as container platforms hand them out; editors end it with a newline.
 Parsed<std::string> content_of(const std::string& path) {
   using P = Parsed<std::string>;
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  std::string content(std::istreambuf_iterator<char>(stream), {});
-  if (!stream.good() && !stream.eof()) return P::wrong(text("the file ", path, " cannot be read (", std::strerror(errno), ")"));
-  if (errno == EISDIR) return P::wrong(text("the file ", path, " is a directory"));
-  if (content.ends_with('\n')) content.pop_back();
-  if (content.ends_with('\r')) content.pop_back();
-  if (content.empty()) return P::wrong(text("the file ", path, " is empty"));
+  auto content = read_file(path);
+  if (!content) return P::wrong(text("the file ", path, " cannot be read (", content.problem, ")"));
+  if (content.value.ends_with('\n')) content.value.pop_back();
+  if (content.value.ends_with('\r')) content.value.pop_back();
+  if (content.value.empty()) return P::wrong(text("the file ", path, " is empty"));
   return content;
 }
 

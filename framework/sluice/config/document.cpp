@@ -1,13 +1,9 @@
 #include <sluice/config/document.hpp>
-#include <sluice/config/table.hpp>
+#include <sluice/config/file.hpp>
 #include <sluice/config/variables.hpp>
 #include <sluice/core/text.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 namespace sluice::config {
 namespace {
@@ -85,15 +81,12 @@ std::vector<Entry> read_document(const std::string& file, const Environment& env
     problems.add("", text("file ", file, ": its name must end in .json, .jsonc, .yaml or .yml"));
     return {};
   }
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream content;
-  if (stream) content << stream.rdbuf();
-  if (!stream || errno == EISDIR) {
-    problems.add("", text("file ", file, ": cannot be read (", errno == 0 ? "input error" : std::strerror(errno), "); check the path given with --config"));
+  const auto content = read_file(file);
+  if (!content) {
+    problems.add("", text("file ", file, ": cannot be read (", content.problem, "); check the path given with --config"));
     return {};
   }
-  Node root = json ? parse_json(content.str(), file, problems) : parse_yaml(content.str(), file, problems);
+  Node root = json ? parse_json(content.value, file, problems) : parse_yaml(content.value, file, problems);
   if (root.form == Form::null) return {};  // reported
   if (root.form != Form::object) {
     problems.add("", text("file ", file, ": must hold an object of options, such as {\"http\": {\"listen\": \"127.0.0.1:8080\"}}"));

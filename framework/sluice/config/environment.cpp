@@ -23,23 +23,12 @@ std::string replaced(std::string s, std::string_view from, std::string_view to) 
   return s;
 }
 
-// One letter more, less, other, or two swapped: a slip of the finger rather than another program's variable.
-bool is_slip(std::string_view a, std::string_view b) {
-  if (a.size() > b.size()) std::swap(a, b);
-  if (b.size() - a.size() > 1 || a.size() < 4) return false;
-  const auto first = static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin());
-  const std::string_view rest_a = a.substr(first), rest_b = b.substr(first);
-  if (a.size() < b.size()) return rest_a == rest_b.substr(1);
-  if (rest_a.size() >= 2 && rest_a[0] == rest_b[1] && rest_a[1] == rest_b[0] && rest_a.substr(2) == rest_b.substr(2)) return true;
-  return rest_a.empty() || rest_a.substr(1) == rest_b.substr(1);
-}
-
 // The dotted option that somebody meant with this name, which has no double underscore; "" if it may be anything.
 std::string meant(const std::string& name) {
   for (const Option& option : options()) {
     if (option.name.find('<') != std::string_view::npos) continue;
     const std::string flat = replaced(std::string(option.name), ".", "_");
-    if (flat == name || is_slip(name, flat) || is_slip(name, option.alias)) return std::string(option.name);
+    if (flat == name || (name.size() > 3 && (is_slip(name, flat) || is_slip(name, option.alias)))) return std::string(option.name);
   }
   // pools_main_max: the key is what stands between the section and an option of it.
   for (const Option& option : options()) {

@@ -62,6 +62,9 @@ std::string_view parent_of(std::string_view name) {
 }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  for (const std::string& candidate : candidates) {
+    if (word.size() > 2 && is_slip(word, candidate)) return candidate;  // closest() counts swapped letters as two edits
+  }
   std::vector<std::string_view> views(candidates.begin(), candidates.end());
   return std::string(closest(word, views.data(), views.data() + views.size()));
 }
@@ -73,6 +76,16 @@ std::string Match::name() const { return filled(option->name, key); }
 bool is_key(std::string_view key) {
   const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
   return !key.empty() && key.size() <= 63 && std::all_of(key.begin(), key.end(), good);
+}
+
+bool is_slip(std::string_view a, std::string_view b) {
+  if (a.size() > b.size()) std::swap(a, b);
+  if (b.size() - a.size() > 1 || a.empty()) return false;
+  const auto first = static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin());
+  const std::string_view rest_a = a.substr(first), rest_b = b.substr(first);
+  if (a.size() < b.size()) return rest_a == rest_b.substr(1);
+  if (rest_a.size() >= 2 && rest_a[0] == rest_b[1] && rest_a[1] == rest_b[0] && rest_a.substr(2) == rest_b.substr(2)) return true;
+  return rest_a.empty() || rest_a.substr(1) == rest_b.substr(1);
 }
 
 std::optional<Match> find_option(std::string_view name, Spelling spelling) {

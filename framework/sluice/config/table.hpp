@@ -91,6 +91,9 @@ std::string_view preset_value(const Option& option, Preset preset);
 // The nearest option name, placeholder filled; "" if nothing is near.
 std::string suggestion(std::string_view name);
 
+// Do the words differ by one letter more, less, other, or by two swapped neighbours?
+bool is_slip(std::string_view a, std::string_view b);
+
 // 1 to 63 letters, digits, '_' and '-': names of pools and servers.
 bool is_key(std::string_view key);
 

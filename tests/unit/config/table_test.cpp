@@ -27,7 +27,7 @@ TEST_CASE("setting an option changes that option and no other") {
     if (changed.type == Type::json) continue;
     CAPTURE(changed.name);
     std::string other;
-    for (const char* candidate : {"true", "3", "0.5", "7s", "2KiB", "web=2", "elsewhere:1", "text"}) {
+    for (const char* candidate : {"true", "false", "3", "0.5", "7s", "2KiB", "web=2", "elsewhere:1", "text"}) {
       const auto value = parse_value(changed, Raw{Raw::Form::words, candidate});
       if (value && format_value(changed, value.value) != format_value(changed, default_of(changed))) other = candidate;
     }
