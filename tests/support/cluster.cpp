@@ -53,9 +53,14 @@ std::vector<std::string> Cluster::command() const {
                                "--instance", instance_,
                                "--control", control(),
                                "--http.listen", local(http_port_),
-                               "--admin", local(admin_port_),
-                               "--pools.main.url", setup_.url};
+                               "--admin", local(admin_port_)};
   out.insert(out.end(), setup_.flags.begin(), setup_.flags.end());
+  return out;
+}
+
+Environment Cluster::environment() const {
+  Environment out = setup_.environment;
+  out.emplace("DATABASE_URL", setup_.url);  // not a flag: urls hold passwords, and everybody may list processes
   return out;
 }
 
@@ -63,7 +68,7 @@ void Cluster::start() {
   if (running_) throw std::logic_error("the cluster runs already");
   std::vector<std::string> whole = setup_.wrapper;
   for (std::string& argument : command()) whole.push_back(std::move(argument));
-  master_ = launch_session(whole, setup_.environment, directory_ / "out", directory_ / "err");
+  master_ = launch_session(whole, environment(), directory_ / "out", directory_ / "err");
   running_ = true;
 }
 

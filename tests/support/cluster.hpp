@@ -52,6 +52,7 @@ class Cluster {
   const std::string& instance() const noexcept { return instance_; }
   // What start() executes, for tests that start a second one by hand.
   std::vector<std::string> command() const;
+  Environment environment() const;
 
   // `app ctl <arguments> --control <ours>`
   Finished ctl(const std::vector<std::string>& arguments, Duration limit = 20s) const;

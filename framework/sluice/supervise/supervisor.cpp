@@ -227,7 +227,8 @@ void Supervisor::keep_helpers(TimePoint now) {
       next_admin_start_ = now + helper_retry;
       processes_.push_back(fork_child(Role::admin, private_descriptors(), entries_.admin));
     }
-    if (!(stopping_ && fast_) && entries_.janitor && now >= next_janitor_start_ && !running(Role::janitor) && keeper_.needs_janitor()) {
+    const bool no_more_questions = stopping_ && (fast_ || (linger_until_ != TimePoint{} && now >= linger_until_));
+    if (!no_more_questions && entries_.janitor && now >= next_janitor_start_ && !running(Role::janitor) && keeper_.needs_janitor()) {
       next_janitor_start_ = now + helper_retry;
       const std::uint64_t generation = ++janitor_generation_;
       processes_.push_back(fork_child(Role::janitor, private_descriptors(), [this, generation](int channel) { return entries_.janitor(channel, generation); }));

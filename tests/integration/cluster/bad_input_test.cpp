@@ -164,7 +164,6 @@ TEST_CASE("A second instance with the same id is refused with exit code 75, and 
 TEST_CASE("Garbage on the HTTP port, the admin port and the control socket disturbs nobody") {
   Cluster cluster({.workers = "2"});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 50);
   const pid_t admin = cluster.process_titled("admin");
   Load load(cluster.http_port(), {.connections = 8, .users = 50});
   for (const std::string& bytes : garbage()) {
@@ -226,13 +225,13 @@ TEST_CASE("No secret shows in output, log, process list, metrics, control answer
   for (const char* verb : {"status", "workers", "pools", "permits"}) shown.emplace_back(verb, cluster.ctl_json({verb}).dump());
   auto print = cluster.command();
   print.push_back("--print-config");
-  const Finished printed = execute(print);
+  const Finished printed = execute(print, cluster.environment());
   CHECK(printed.exit_code == 0);
   CHECK(printed.out.find("shy") != std::string::npos);
   CHECK(printed.out.find("***") != std::string::npos);
   shown.emplace_back("--print-config", printed.out + printed.err);
   print.insert(print.end(), {"--http.request_timeout", "30"});
-  shown.emplace_back("an error message", execute(print).err);
+  shown.emplace_back("an error message", execute(print, cluster.environment()).err);
   for (const auto& place : shown) {
     INFO(place.first);
     CHECK(!place.second.empty());

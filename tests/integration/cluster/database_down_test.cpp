@@ -61,6 +61,7 @@ bool serves(const Cluster& cluster) {
 TEST_CASE("A database that is down at the start: 503 in time, /readyz says why, and all recovers when it comes") {
   if (!PostgresServer::require()) return;
   PostgresServer server({.max_connections = 20, .settings = {{"authentication_timeout", "2s"}}});
+  server.start();
   server.stop();
   Cluster cluster({.workers = "2", .url = server.url(), .flags = impatient, .wait_ready = false});
   SHOW_LOG_OF(cluster);
@@ -79,6 +80,7 @@ TEST_CASE("A database that is down at the start: 503 in time, /readyz says why, 
 TEST_CASE("A database that goes away while it is used: 503 in time, and all recovers when it is back") {
   if (!PostgresServer::require()) return;
   PostgresServer server({.max_connections = 20, .settings = {{"authentication_timeout", "2s"}}});
+  server.start();
   Cluster cluster({.workers = "2", .url = server.url(), .flags = impatient});
   SHOW_LOG_OF(cluster);
   REQUIRE(serves(cluster));
@@ -117,6 +119,7 @@ TEST_CASE("An unreachable database: nobody exits, 503 within the deadline, /read
 TEST_CASE("A wrong password: nobody exits, /readyz says so without showing it, and the right one heals all") {
   if (!PostgresServer::require()) return;
   PostgresServer server({.max_connections = 20, .settings = {{"authentication_timeout", "2s"}}});
+  server.start();
   Cluster cluster({.workers = "2", .url = server.url("app", "Wr0ng-pa55word"), .flags = impatient, .wait_ready = false});
   SHOW_LOG_OF(cluster);
   REQUIRE(answers(cluster));
@@ -136,9 +139,9 @@ TEST_CASE("A wrong password: nobody exits, /readyz says so without showing it, a
 TEST_CASE("A restart of the database under load costs its requests only, and no refused connection") {
   if (!PostgresServer::require()) return;
   PostgresServer server({.max_connections = 20, .settings = {{"authentication_timeout", "2s"}}});
+  server.start();
   Cluster cluster({.workers = "4", .url = server.url(), .flags = impatient});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 50);
   Load load(cluster.http_port(), {.users = 50});
   REQUIRE(load.wait_answers(500));
   server.restart(PostgresServer::Stop::fast);

@@ -16,10 +16,10 @@ PostgresServer* postgres() {
 
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster) { return server.sessions(cluster.instance() + "."); }
 
-void make_users(const Cluster& cluster, int count) {
+void make_orders(const Cluster& cluster, int count) {
   for (int user = 1; user <= count; ++user) {
     const auto response = cluster.post("/orders", R"({"user":)" + std::to_string(user) + R"(,"item":"book","quantity":1})",
-                                       {{"Content-Type", "application/json"}, {"Idempotency-Key", "user-" + std::to_string(user)}});
+                                       {{"Content-Type", "application/json"}});
     if (response.status > 299) throw std::runtime_error("POST /orders: " + std::to_string(response.status) + " " + response.body);
   }
 }

@@ -30,8 +30,8 @@ PostgresServer* postgres();
 // Sessions of this cluster on the server.
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster);
 
-// Users 1 to `count`, so that GET /users/{id} finds them.
-void make_users(const Cluster& cluster, int count = 1000);
+// Places orders; throws unless each is accepted.
+void make_orders(const Cluster& cluster, int count);
 
 // Asks until the worker in this slot answers (the test application: others say 409), for a connection reaches any worker.
 http::Response ask_slot(const Cluster& cluster, const std::string& method, const std::string& path_and_query, int slot, Duration limit = std::chrono::seconds(10));

@@ -174,6 +174,7 @@ TEST_CASE("A name that does not resolve does not hold up the loop") { other_pool
 TEST_CASE("TLS handshakes do not hold up the loop") {
   if (!PostgresServer::require()) return;
   PostgresServer server({.max_connections = 20, .ssl = true, .settings = {{"authentication_timeout", "2s"}}});
+  server.start();
   // Every lease is the connection's last: each query pays for a handshake.
   other_pool_meets(server.url() + "?sslmode=verify-full&sslrootcert=" + server.ca_file(), true, {"--pools.other.max_uses", "1", "--servers.other.total", "8"});
   CHECK(server.refused() == 0);

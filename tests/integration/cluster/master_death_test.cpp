@@ -16,7 +16,6 @@ TEST_CASE("After a kill of the master its children and their sessions are gone w
   SessionWatch watch(server->superuser_url());
   Cluster cluster({.workers = "3", .url = server->url(), .flags = {"--app.report_deadline", "90s", "--http.request_timeout", "90s"}});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 50);
 
   std::thread client([&] { CHECK_THROWS_AS(cluster.get("/report?seconds=60", 90s), Error); });
   CHECK(eventually(5s, [&] {
@@ -74,7 +73,6 @@ TEST_CASE("After a kill of everything while sessions live on, the next start wai
 TEST_CASE("A killed admin process comes back, and neither workers nor requests notice") {
   Cluster cluster({.workers = "2"});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 50);
   Load load(cluster.http_port(), {.users = 50});
   const pid_t admin = cluster.process_titled("admin");
   REQUIRE(admin > 0);

@@ -28,7 +28,6 @@ TEST_CASE("Scaling 2, 8, 3, 1 under load derives the limits anew, fails no reque
   if (database.server) watch = std::make_unique<SessionWatch>(database.server->superuser_url());
   Cluster cluster({.workers = "2", .url = database.url()});
   SHOW_LOG_OF(cluster);
-  make_users(cluster);
   Load load(cluster.http_port(), {.requests_per_connection = 100});
   REQUIRE(load.wait_answers(1000));
 
@@ -101,7 +100,6 @@ TEST_CASE("All workers start from one budget: eight of them create the schema on
   Cluster cluster({.workers = "8", .url = server->url()});
   SHOW_LOG_OF(cluster);
   CHECK(limits(cluster) == Limits{2, 2, 2, 2, 1, 1, 1, 1});
-  make_users(cluster, 20);
   Load load(cluster.http_port(), {.users = 20, .requests_per_connection = 5});
   REQUIRE(load.wait_answers(2000));
   const LoadResult result = load.stop();

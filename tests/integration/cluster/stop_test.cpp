@@ -19,7 +19,6 @@ TEST_CASE("A graceful stop under load answers every request that it accepted, an
   }
   Cluster cluster({.workers = "3", .url = database.url()});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 100);
   Load load(cluster.http_port(), {.users = 100});
   REQUIRE(load.wait_answers(1000));
   load.expect_end();

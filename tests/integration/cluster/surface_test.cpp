@@ -50,7 +50,7 @@ TEST_CASE("ctl status, workers, pools and permits have the documented shapes") {
   if (!server) return;
   Cluster cluster({.workers = "2", .url = server->url()});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 5);
+  make_orders(cluster, 20);
 
   const auto status = cluster.ctl_json({"status"});
   check_keys(status, {"instance", "state", "config_generation", "workers", "servers", "totals"});
@@ -148,7 +148,7 @@ TEST_CASE("Metrics pass promtool and count every worker and permit") {
   }
   Cluster cluster({.workers = "3", .url = database.url()});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 20);
+  make_orders(cluster, 20);
   const auto metrics = cluster.admin_get("/metrics");
   CHECK(metrics.status == 200);
   const std::string file = cluster.directory() / "metrics.txt";

@@ -25,7 +25,6 @@ TEST_CASE("In thread mode all workers live in one process") {
   CHECK(pids.size() == 1);
   CHECK(tids.size() == 4);
   CHECK(slots == std::set<int>{0, 1, 2, 3});
-  make_users(cluster, 100);
   Load load(cluster.http_port(), {.users = 100, .requests_per_connection = 50});
   REQUIRE(load.wait_answers(3000));
   const LoadResult result = load.stop();
@@ -64,7 +63,6 @@ TEST_CASE("In thread mode a signal takes the process with all its workers, and a
 TEST_CASE("In thread mode scaling adds and removes threads of the same process under load") {
   Cluster cluster({.workers = "web=2", .flags = {"--mode", "thread"}});
   SHOW_LOG_OF(cluster);
-  make_users(cluster, 100);
   Load load(cluster.http_port(), {.users = 100, .requests_per_connection = 50});
   const pid_t pid = cluster.worker_pid(0);
   CHECK(cluster.ctl({"scale", "web=5"}).exit_code == 0);

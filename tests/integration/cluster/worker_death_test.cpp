@@ -17,7 +17,6 @@ TEST_CASE("A worker killed under load serves again in its slot within a second, 
   }
   Cluster cluster({.workers = "4", .url = database.url()});
   SHOW_LOG_OF(cluster);
-  make_users(cluster);
   const std::size_t refused = database.server ? database.server->refused() : 0;
 
   Load load(cluster.http_port());

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <stdexcept>
 #include <thread>
 
@@ -40,16 +41,11 @@ class Failing : public sluice::HttpWorker {
   }
 
   awaitable<void> run() override {
-    while (!failed_ && !context().draining()) {
-      sluice::error_code ignored;
-      co_await wake_->async_wait(sluice::asio::redirect_error(sluice::use_awaitable, ignored));
-    }
+    using namespace sluice::asio::experimental::awaitable_operators;
+    awaitable<void> serving = HttpWorker::run();
+    awaitable<void> failure = until_told_to_fail();
+    co_await (std::move(serving) || std::move(failure));
     if (failed_) throw std::runtime_error("run() was told to fail");
-  }
-
-  awaitable<void> drain(sluice::Deadline deadline) override {
-    wake_->cancel();
-    co_await HttpWorker::drain(deadline);
   }
 
  private:
@@ -61,6 +57,11 @@ class Failing : public sluice::HttpWorker {
     });
   }
   awaitable<Response> refuse() { co_return Response::error(409, "another worker's turn", "slot"); }
+
+  awaitable<void> until_told_to_fail() {
+    sluice::error_code ignored;
+    co_await wake_->async_wait(sluice::asio::redirect_error(sluice::use_awaitable, ignored));
+  }
 
   Response about_me() {
     return Response::json({{"worker", context().slot()}, {"generation", context().generation()}, {"pid", ::getpid()}});
