@@ -121,9 +121,16 @@ std::string pools_text(const json& pools) {
 
 std::string permits_text(const json& permits) {
   Rows rows;
-  for (const json& p : permits)
-    rows.push_back({cell(p, "server"), cell(p, "row"), cell(p, "state"), cell(p, "slot"), cell(p, "generation"), cell(p, "session"),
-                    duration(p, "since_ms"), cell(p, "call_site")});
+  const auto is_free = [](const json& p) { return cell(p, "state") == "free"; };
+  for (std::size_t i = 0; i < permits.size(); ++i) {
+    const json& p = permits[i];
+    std::size_t last = i;  // free neighbours share a line
+    while (is_free(p) && last + 1 < permits.size() && is_free(permits[last + 1]) && cell(permits[last + 1], "server") == cell(p, "server")) ++last;
+    const std::string row = last == i ? cell(p, "row") : text(cell(p, "row"), "-", cell(permits[last], "row"));
+    rows.push_back({cell(p, "server"), row, cell(p, "state"), cell(p, "slot"), cell(p, "generation"), cell(p, "session"),
+                    last == i ? duration(p, "since_ms") : "-", cell(p, "call_site")});
+    i = last;
+  }
   return table({"SERVER", "ROW", "STATE", "SLOT", "LIFE", "SESSION", "SINCE", "CALL SITE"}, rows);
 }
 

@@ -53,7 +53,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
 
   for (const auto& [name, fd] : instance.listeners()) log::info(text(name, " on ", http::local_address(fd)));
   if (admin_listener) log::info(text("admin on ", http::local_address(admin_listener.get())));
-  log::info(text("control socket ", control_path, lock.last_end_was_clean() ? "" : "; the last end was not clean: sessions of an earlier fleet are looked for first"));
+  log::info(text("control socket ", control_path, lock.last_end_was_clean() ? "" : "; no clean end before this start: servers are asked for sessions of an earlier fleet first"));
 
   supervise::Entries entries;
   entries.workers = [&](int channel, const std::vector<supervise::Assignment>& assigned, bool thread_host) {

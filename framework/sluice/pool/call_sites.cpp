@@ -16,6 +16,18 @@ template <std::size_t N>
 std::string_view head(std::string_view text, const char (&)[N]) noexcept {
   return text.substr(0, N - 1);
 }
+// "ns::Class::member" of "result<with, arguments> ns::Class::member(arguments)".
+std::string_view bare_name(std::string_view signature) noexcept {
+  signature = signature.substr(0, signature.find('('));
+  int depth = 0;
+  for (std::size_t i = signature.size(); i > 0; --i) {
+    const char c = signature[i - 1];
+    if (c == '>') ++depth;
+    if (c == '<') --depth;
+    if (c == ' ' && depth == 0) return signature.substr(i);
+  }
+  return signature;
+}
 template <std::size_t N>
 void copy(char (&to)[N], std::string_view text) noexcept {
   std::memcpy(to, text.data(), text.size());
@@ -29,7 +41,7 @@ std::uint32_t CallSites::publish(const boost::source_location& where) noexcept {
   for (std::size_t i = 0; i < shared_.size(); ++i) {
     shm::CallSite& site = shared_[i];
     const std::string_view file = tail(where.file_name(), site.file);
-    const std::string_view function = head(where.function_name(), site.function);
+    const std::string_view function = head(bare_name(where.function_name()), site.function);
     const std::uint32_t present = site.line.load(std::memory_order_relaxed);
     if (present == 0) {
       copy(site.file, file);

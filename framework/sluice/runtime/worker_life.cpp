@@ -110,7 +110,7 @@ void WorkerLife::make_pools() {
     auto connector = driver->make_connector(options, identity);
     const bool speaks_sql = dynamic_cast<sql::SqlConnector*>(connector.get()) != nullptr;
     auto& made = pools_.emplace(options.name, pool::Pool(*loop_, options, std::move(connector), std::move(resources))).first->second;
-    if (speaks_sql) databases_.emplace(options.name, sql::Database(made));
+    if (speaks_sql) databases_.emplace(options.name, sql::Database(made, &segment.pool_stats(inputs_.slot, i)));
   }
 }
 
