@@ -16,7 +16,7 @@ constexpr std::size_t right = 100;  // no line is longer
 
 std::string placeholder(const Option& option) {
   switch (option.type) {
-    case Type::boolean: return "";
+    case Type::boolean: return std::get<bool>(default_of(option)) ? " true|false" : "";
     case Type::integer: return option.absent.empty() ? " N" : text(" N|", option.absent);
     case Type::number: return " X";
     case Type::text: return option.secrecy == Secrecy::url ? " URL" : " TEXT";
@@ -48,7 +48,7 @@ std::string limits_of(const Option& option) {
   }
   if (!option.zero.empty()) add(text("0: ", option.zero));
   const std::string value = option.type == Type::json ? "" : format_value(option, default_of(option));
-  if (!value.empty()) add(text("default ", value));
+  if (!value.empty() && value != "default") add(text("default ", value));
   return out.empty() ? "" : text(" [", out, "]");
 }
 
@@ -113,7 +113,7 @@ void print_help(std::ostream& out, const Application& application) {
   }
   out << "\nEvery option is also a key of the configuration file and an environment variable:\n"
       << "  --pools.main.max 8   " << variable_of(application.environment_prefix, "pools.main.max") << "=8   {\"pools\": {\"main\": {\"max\": 8}}}\n"
-      << "Flags win over variables, variables over the file. Times are written with their unit: 500ms, 30s, 10min.\n"
+      << "Flags win over variables, variables over the file. Times have units: 500ms, 30s, 10min.\n"
       << "Secrets may come from a file: --admin.token_file PATH, --pools.main.url_file PATH.\n";
   for (const Section& section : sections()) {
     out << '\n' << section.title << ":\n";
