@@ -27,6 +27,13 @@ std::variant<std::int64_t, NewUser> parse_user(const Fields& fields) {
   return required_integer(fields, "user", 1, INT64_MAX);
 }
 
+// RFC 3339: "2026-11-20T10:59:08.144000Z".
+std::string iso(sluice::sql::Timestamp time) {
+  std::string out = sluice::sql::format_timestamp(time);
+  std::replace(out.begin(), out.end(), ' ', 'T');
+  return out.ends_with('Z') ? out : out + 'Z';
+}
+
 }  // namespace
 
 NewOrder parse_order(const json& body) {
@@ -62,7 +69,7 @@ json to_json(const Order& order) {
           {"item", order.item},
           {"quantity", order.quantity},
           {"amount_cents", order.amount_cents},
-          {"created_at", sluice::sql::format_timestamp(order.created_at)}};
+          {"created_at", iso(order.created_at)}};
 }
 
 }  // namespace orders

@@ -78,6 +78,7 @@ TEST_CASE("While draining, an idle connection is closed after drain_idle, one th
   CHECK(status_of(last) == 200);
   CHECK(says_close(last));
   CHECK(speaking.closed());
+  speaking.close();
   CHECK(silent.closed());
   CHECK(Clock::now() - began >= limits.drain_idle);
   CHECK(never_spoke.closed());
@@ -96,6 +97,7 @@ TEST_CASE("While draining, a request in its handler is answered") {
   CHECK(body_of(response) == "through");
   CHECK(says_close(response));
   CHECK(client.closed());
+  client.close();
   CHECK(drained.get());
 }
 
@@ -111,6 +113,7 @@ TEST_CASE("While draining, pipelined requests that have come are answered, and t
   CHECK_FALSE(says_close(client.response()));
   CHECK(says_close(client.response()));
   CHECK(client.closed());
+  client.close();
   CHECK(drained.get());
 }
 
