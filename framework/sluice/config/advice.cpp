@@ -17,10 +17,13 @@ void advise_pool(const std::string& name, const Pool& pool, std::vector<std::str
   const std::string at = text("pools.", name, ".");
   if (pool.max && *pool.max == 1) out.push_back(text(at, "max is 1: callers queue behind a single connection; leave it out to use the whole limit."));
   if (pool.max && *pool.max > 100) {
-    out.push_back(text(at, "max is ", *pool.max, ": so many connections per worker slow a database down; leave it out, or measure with fewer than 100."));
+    out.push_back(
+        text(at, "max is ", *pool.max, ": so many connections per worker slow a database down; leave it out, or measure with fewer than 100."));
   }
-  if (pool.acquire_timeout == 0s) out.push_back(text(at, "acquire_timeout is 0s: callers wait without end when connections run out; set one, such as \"5s\"."));
-  if (pool.statement_timeout == 0s) out.push_back(text(at, "statement_timeout is 0s: a stuck statement holds its connection without end; set one, such as \"30s\"."));
+  if (pool.acquire_timeout == 0s)
+    out.push_back(text(at, "acquire_timeout is 0s: callers wait without end when connections run out; set one, such as \"5s\"."));
+  if (pool.statement_timeout == 0s)
+    out.push_back(text(at, "statement_timeout is 0s: a stuck statement holds its connection without end; set one, such as \"30s\"."));
   if (pool.soft_idle_timeout > 0s && pool.idle_timeout > 0s && pool.soft_idle_timeout >= pool.idle_timeout) {
     out.push_back(text(at, "soft_idle_timeout is not shorter than idle_timeout, so it never acts; shorten it or leave it out."));
   }
@@ -33,7 +36,8 @@ void advise_server(const Loaded& loaded, const std::string& name, const Server& 
   for (const auto& [pool_name, pool] : pools) used.push_back(pool.server);
   if (std::find(used.begin(), used.end(), name) == used.end()) {
     const std::string_view near = closest(name, used.data(), used.data() + used.size());
-    out.push_back(text("servers.", name, " is used by no pool, so its settings do nothing; ", near.empty() ? "name it in a pool's server." : text("did you mean servers.", near, "?")));
+    out.push_back(text("servers.", name, " is used by no pool, so its settings do nothing; ",
+                       near.empty() ? "name it in a pool's server." : text("did you mean servers.", near, "?")));
     return;
   }
   if (server.total && given(loaded, at + "total") && given(loaded, at + "headroom")) {
@@ -47,7 +51,8 @@ void advise_split(const Config& config, std::vector<std::string>& out) {
     for (auto second = std::next(first); second != config.pools.end(); ++second) {
       if (first->second.server == second->second.server) continue;
       if (endpoint_of(first->second.url) != endpoint_of(second->second.url)) continue;
-      out.push_back(text("The pools ", first->first, " and ", second->first, " reach the same endpoint through two servers, so their budgets add up there; give them one server."));
+      out.push_back(text("The pools ", first->first, " and ", second->first,
+                         " reach the same endpoint through two servers, so their budgets add up there; give them one server."));
     }
   }
 }

@@ -64,7 +64,9 @@ void apply_app(const std::vector<Assignment>& assignments, Loaded& loaded) {
     const std::string name = assignment->match.name();
     place(root, assignment->match.key) = to_json_value(assignment->raw);
     // Origins of what was replaced: everything below, and values that became objects above.
-    std::erase_if(loaded.origin, [&](const auto& entry) { return entry.first.starts_with(name + ".") || (entry.first.starts_with("app.") && name.starts_with(entry.first + ".")); });
+    std::erase_if(loaded.origin, [&](const auto& entry) {
+      return entry.first.starts_with(name + ".") || (entry.first.starts_with("app.") && name.starts_with(entry.first + "."));
+    });
     loaded.origin[name] = assignment->origin;
   }
   loaded.config.app_json = root.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -49,7 +49,8 @@ void apply(const std::vector<Assignment>& assignments, Loaded& loaded, Problems&
       option.access.set(loaded.config, assignment.match.key, value.value);
       loaded.origin[name] = assignment.origin;
     } else if (winner->second->layer == assignment.layer && winner->second->match.from_file != assignment.match.from_file) {
-      problems.add(name, text(name, " is given both itself and as ", name, "_file (", winner->second->origin, " and ", assignment.origin, "); keep one"));
+      problems.add(name,
+                   text(name, " is given both itself and as ", name, "_file (", winner->second->origin, " and ", assignment.origin, "); keep one"));
     }
   }
 }

@@ -126,7 +126,8 @@ class Parser {
   void warn_of_visible_secret(const Match& match, const std::string& flag, const std::string& value) {
     const bool secret = match.option->secrecy == Secrecy::hidden || (match.option->secrecy == Secrecy::url && redact_url(value) != value);
     if (!secret || match.from_file) return;
-    line_.warnings.push_back(text(flag, ": shows a secret to everybody who can list processes; use an environment variable or ", flag, "_file PATH."));
+    line_.warnings.push_back(
+        text(flag, ": shows a secret to everybody who can list processes; use an environment variable or ", flag, "_file PATH."));
   }
 
   const std::vector<std::string>& arguments_;

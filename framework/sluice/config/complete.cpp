@@ -4,10 +4,10 @@
 #include <sluice/config/table.hpp>
 #include <sluice/core/text.hpp>
 
-#include <algorithm>
-#include <array>
 #include <limits.h>
 #include <unistd.h>
+#include <algorithm>
+#include <array>
 
 namespace sluice::config {
 namespace {

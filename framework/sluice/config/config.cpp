@@ -1,8 +1,8 @@
 #include <sluice/config/config.hpp>
 #include <sluice/core/text.hpp>
 
-#include <cstdlib>
 #include <unistd.h>
+#include <cstdlib>
 
 namespace sluice::config {
 

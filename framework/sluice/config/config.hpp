@@ -29,7 +29,7 @@ struct WorkerCounts {
 struct Restart {
   Duration backoff_min = 100ms;
   Duration backoff_max = 30s;
-  Duration healthy_after = 10s;   // a life at least this long resets the backoff; its first restart is immediate
+  Duration healthy_after = 10s;       // a life at least this long resets the backoff; its first restart is immediate
   std::uint32_t breaker_deaths = 10;  // this many deaths …
   Duration breaker_window = 60s;      // … within this time open the slot's breaker (state failed). 0 deaths: never
 };
@@ -46,9 +46,9 @@ struct Http {
   std::uint32_t max_connections = 10000;  // per worker; above: the listener is left to the siblings
   Duration header_timeout = 10s;
   Duration body_timeout = 30s;
-  Duration request_timeout = 30s;         // handler; past it: 503. 0: none
+  Duration request_timeout = 30s;  // handler; past it: 503. 0: none
   Duration keep_alive_timeout = 75s;
-  Duration drain_idle = 1s;               // while draining, an idle keep-alive connection is closed after this long
+  Duration drain_idle = 1s;  // while draining, an idle keep-alive connection is closed after this long
 };
 
 struct Admin {
@@ -67,10 +67,10 @@ struct Server {
   std::optional<std::uint32_t> total;  // nullopt: auto
   double headroom = 0.20;              // share kept free by auto, 0 ≤ x < 1
   std::uint32_t instances = 1;
-  std::uint32_t floor = 1;             // permits per worker that it can always get back
-  bool elastic = false;                // true once lending lands
+  std::uint32_t floor = 1;  // permits per worker that it can always get back
+  bool elastic = false;     // true once lending lands
   std::uint32_t max_connecting = 2;
-  std::uint32_t capacity = 1024;       // rows of the permit table, fixed at start
+  std::uint32_t capacity = 1024;  // rows of the permit table, fixed at start
   Via via = Via::direct;
 };
 
@@ -93,7 +93,7 @@ struct Pool {
   Duration idle_timeout = 10min;
   Duration soft_idle_timeout = 0s;  // closes idle ones down to min_idle
   Duration max_lifetime = 30min;
-  double lifetime_jitter = 0.1;     // each life is shortened by a random share up to this
+  double lifetime_jitter = 0.1;  // each life is shortened by a random share up to this
   std::uint64_t max_uses = 0;
   // check
   Duration validate_after = 1s;
@@ -104,7 +104,7 @@ struct Pool {
   // close
   Duration close_timeout = 5s;
   // sql
-  Duration statement_timeout = 30s;   // 0: none; a per-call within(…) overrides
+  Duration statement_timeout = 30s;     // 0: none; a per-call within(…) overrides
   std::uint32_t statement_cache = 256;  // prepared statements per connection; 0: none
   // tls
   std::string tls_mode;  // empty: from the url; disable | require | verify-ca | verify-full

@@ -34,7 +34,8 @@ class Reader {
     }
     for (const Member& member : node.members) {
       if ((!is_app(name) || name == "app") && (member.key.empty() || member.key.find('.') != std::string::npos)) {
-        problems_.add("", text(joined(name, member.key), " (file ", file_, ":", member.value.line, "): a key cannot be empty or hold a dot; nest objects instead"));
+        problems_.add("", text(joined(name, member.key), " (file ", file_, ":", member.value.line,
+                               "): a key cannot be empty or hold a dot; nest objects instead"));
         continue;
       }
       flatten(member.value, joined(name, member.key), out);
@@ -86,16 +87,16 @@ std::vector<Entry> read_document(const std::string& file, const Environment& env
     problems.add("", text("file ", file, ": cannot be read (", content.problem, "); check the path given with --config"));
     return {};
   }
-  Node root = json ? parse_json(content.value, file, problems) : parse_yaml(content.value, file, problems);
-  if (root.form == Form::null) return {};  // reported
-  if (root.form != Form::object) {
+  std::optional<Node> root = json ? parse_json(content.value, file, problems) : parse_yaml(content.value, file, problems);
+  if (!root) return {};
+  if (root->form != Form::object) {
     problems.add("", text("file ", file, ": must hold an object of options, such as {\"http\": {\"listen\": \"127.0.0.1:8080\"}}"));
     return {};
   }
   Reader reader(file, environment, problems);
   std::vector<Entry> entries;
-  reader.expand(root, "");
-  if (!root.members.empty()) reader.flatten(root, "", entries);
+  reader.expand(*root, "");
+  if (!root->members.empty()) reader.flatten(*root, "", entries);
   return entries;
 }
 

@@ -5,6 +5,7 @@
 #include <sluice/config/problems.hpp>
 #include <sluice/config/value.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,8 @@ struct Member;
 
 struct Node {
   Raw::Form form = Raw::Form::null;
-  std::string text;  // of scalars; null has none
-  int line = 0;      // of the key, from 1
+  std::string text;             // of scalars; null has none
+  int line = 0;                 // of the key, from 1
   std::vector<Member> members;  // of objects, in order
   std::vector<Node> items;      // of lists
 };
@@ -28,9 +29,10 @@ struct Member {
 inline constexpr int deepest = 32;  // nesting that is accepted
 
 // JSON with // and /* */ comments. Syntax errors and duplicate keys are added to `problems`, with their line; messages
-// never quote the file's content, which may be secret.
-Node parse_json(const std::string& content, const std::string& file, Problems& problems);
-Node parse_yaml(const std::string& content, const std::string& file, Problems& problems);
+// never quote the file's content, which may be secret. Nothing is
+// returned where the syntax is wrong.
+std::optional<Node> parse_json(const std::string& content, const std::string& file, Problems& problems);
+std::optional<Node> parse_yaml(const std::string& content, const std::string& file, Problems& problems);
 // Compact JSON, for the application's own options.
 std::string to_json(const Node& node);
 

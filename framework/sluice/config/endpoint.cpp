@@ -14,7 +14,7 @@ struct Family {
 };
 // Names and usual ports only; whether a driver is linked is the registry's question.
 constexpr Family families[] = {
-    {"postgres", "postgres", "5432"}, {"postgresql", "postgres", "5432"}, {"mysql", "mysql", "3306"},   {"mariadb", "mysql", "3306"},
+    {"postgres", "postgres", "5432"}, {"postgresql", "postgres", "5432"}, {"mysql", "mysql", "3306"},      {"mariadb", "mysql", "3306"},
     {"redis", "redis", "6379"},       {"rediss", "redis", "6379"},        {"mongodb", "mongodb", "27017"}, {"http", "http", "80"},
     {"https", "https", "443"},        {"sqlite3", "sqlite", ""},
 };
@@ -26,7 +26,8 @@ std::string lowered(std::string s) {
 
 bool is_scheme(const std::string& s) {
   const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
-  return !s.empty() && letter(s[0]) && std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'; });
+  return !s.empty() && letter(s[0]) &&
+         std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'; });
 }
 
 std::string parameter(const std::string& query, std::string_view name) {

@@ -1,8 +1,8 @@
 #include <sluice/config/environment.hpp>
 #include <sluice/core/text.hpp>
 
-#include <algorithm>
 #include <unistd.h>
+#include <algorithm>
 
 namespace sluice::config {
 namespace {
@@ -76,10 +76,12 @@ FromEnvironment read_environment(const std::string& prefix, const Environment& e
     const bool nested = name.find('.') != std::string::npos;
     const std::string near = nested ? suggestion(name) : meant(rest);
     if (!nested && near.empty()) {
-      out.warnings.push_back(text("environment ", variable, ": no option has this name, so it is ignored; unset it or choose another prefix for other settings."));
+      out.warnings.push_back(
+          text("environment ", variable, ": no option has this name, so it is ignored; unset it or choose another prefix for other settings."));
       continue;
     }
-    problems.add("", text("environment ", variable, ": unknown option", near.empty() ? "; --help lists all" : text("; did you mean '", variable_of(prefix, near), "'?")));
+    problems.add("", text("environment ", variable, ": unknown option",
+                          near.empty() ? "; --help lists all" : text("; did you mean '", variable_of(prefix, near), "'?")));
   }
   return out;
 }

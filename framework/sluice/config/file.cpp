@@ -1,10 +1,10 @@
 #include <sluice/config/file.hpp>
 #include <sluice/core/descriptor.hpp>
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace sluice::config {
 

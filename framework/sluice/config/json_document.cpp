@@ -143,13 +143,14 @@ json to_value(const Node& node) {
 
 }  // namespace
 
-Node parse_json(const std::string& content, const std::string& file, Problems& problems) {
+std::optional<Node> parse_json(const std::string& content, const std::string& file, Problems& problems) {
   int line = 1;
   Builder builder(content, file, line, problems);
   const char* begin = content.data();
-  const bool good = json::sax_parse(CountingIterator{begin, &line}, CountingIterator{begin + content.size(), &line}, &builder, json::input_format_t::json,
-                                    true, true);
-  return good ? builder.take() : Node{};
+  const bool good = json::sax_parse(CountingIterator{begin, &line}, CountingIterator{begin + content.size(), &line}, &builder,
+                                    json::input_format_t::json, true, true);
+  if (!good) return std::nullopt;
+  return builder.take();
 }
 
 std::string to_json(const Node& node) { return to_value(node).dump(-1, ' ', false, json::error_handler_t::replace); }

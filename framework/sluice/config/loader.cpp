@@ -63,7 +63,9 @@ std::set<std::string> names_of(const std::vector<Assignment>& assignments) {
   return names;
 }
 
-void append(std::vector<Assignment>& all, std::vector<Assignment> more) { all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
+void append(std::vector<Assignment>& all, std::vector<Assignment> more) {
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
 
 }  // namespace
 
@@ -90,7 +92,8 @@ Loaded load(const Application& application, const std::vector<std::string>& argu
   append(all, std::move(variables.assignments));
   append(all, std::move(written));
   if (const auto url = environment.find("DATABASE_URL"); url != environment.end() && !url->second.empty()) {
-    all.push_back({Match{&option_named("pools.<name>.url"), "main", false}, Raw{Form::words, url->second}, "environment DATABASE_URL", Layer::database_url});
+    all.push_back(
+        {Match{&option_named("pools.<name>.url"), "main", false}, Raw{Form::words, url->second}, "environment DATABASE_URL", Layer::database_url});
   }
   append(all, std::move(defaults));
 

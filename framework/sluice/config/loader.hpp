@@ -30,10 +30,10 @@ class UsageError : public ConfigError {
 
 // What the application is, for defaults and --help.
 struct Application {
-  std::string executable;              // argv[0]
-  std::string description;             // one line, may be empty
+  std::string executable;   // argv[0]
+  std::string description;  // one line, may be empty
   std::string environment_prefix = "APP_";
-  std::vector<std::string> kinds;      // worker kinds, first is the default one
+  std::vector<std::string> kinds;  // worker kinds, first is the default one
   // Defaults of the application itself, below files and above the framework's: dotted name → value as in a flag.
   std::map<std::string, std::string> defaults;
 };
@@ -44,8 +44,9 @@ enum class Action { run, help, version, check_config, print_config, print_schema
 struct Loaded {
   Config config;
   Action action = Action::run;
-  std::map<std::string, std::string> origin;  // dotted name → "flag --http.listen", "environment APP_HTTP__LISTEN", "file orders.json:12", "preset test", "default"
-  std::vector<std::string> warnings;          // known anti-patterns; one sentence each
+  std::map<std::string, std::string>
+      origin;  // dotted name → "flag --http.listen", "environment APP_HTTP__LISTEN", "file orders.json:12", "preset test", "default"
+  std::vector<std::string> warnings;  // known anti-patterns; one sentence each
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -55,8 +56,8 @@ Environment process_environment();
 Loaded load(const Application& application, const std::vector<std::string>& arguments, const Environment& environment);
 
 void print_help(std::ostream& out, const Application& application);
-void print_config(std::ostream& out, const Loaded& loaded);     // every value with its origin, secrets redacted
-void print_schema(std::ostream& out);                            // JSON Schema 2020-12
-void print_reference(std::ostream& out);                         // Markdown page docs/reference.md
+void print_config(std::ostream& out, const Loaded& loaded);  // every value with its origin, secrets redacted
+void print_schema(std::ostream& out);                        // JSON Schema 2020-12
+void print_reference(std::ostream& out);                     // Markdown page docs/reference.md
 
 }  // namespace sluice::config

@@ -30,9 +30,9 @@ std::string without_userinfo_password(std::string url) {
     if (at == std::string::npos || at < begin) return url;
     const std::size_t authority_end = std::min(url.find_first_of("/?#", begin), url.size());
     const std::size_t colon = url.find(':', begin);
-    const bool plain_port = colon >= authority_end || std::all_of(url.begin() + static_cast<std::ptrdiff_t>(colon + 1),
-                                                                  url.begin() + static_cast<std::ptrdiff_t>(authority_end),
-                                                                  [](char c) { return c >= '0' && c <= '9'; });
+    const bool plain_port =
+        colon >= authority_end || std::all_of(url.begin() + static_cast<std::ptrdiff_t>(colon + 1),
+                                              url.begin() + static_cast<std::ptrdiff_t>(authority_end), [](char c) { return c >= '0' && c <= '9'; });
     if (plain_port) return url;
   }
   const std::size_t colon = url.find(':', begin);

@@ -77,7 +77,8 @@ void print_reference(std::ostream& out) {
     out << "\n## " << section.title << "\n\n" << cell(section.doc) << "\n\n| option | value | default | meaning |\n|---|---|---|---|\n";
     for (const Option& option : options()) {
       if (&section_of(option) != &section) continue;
-      out << "| " << names_cell(option) << " | " << cell(expectation(option)) << " | " << default_cell(option) << " | " << meaning_cell(option) << " |\n";
+      out << "| " << names_cell(option) << " | " << cell(expectation(option)) << " | " << default_cell(option) << " | " << meaning_cell(option)
+          << " |\n";
     }
   }
 }

@@ -78,12 +78,13 @@ Json& section_schema(Json& root, std::string_view prefix) {
 
 void add_definitions(Json& root) {
   root["$defs"]["duration"] = {{"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|min|h|d)$"}};
-  root["$defs"]["size"] = {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", 0}}, {{"type", "string"}, {"pattern", "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)?$"}}})}};
+  root["$defs"]["size"] = {
+      {"anyOf", Json::array({{{"type", "integer"}, {"minimum", 0}}, {{"type", "string"}, {"pattern", "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)?$"}}})}};
   root["$defs"]["variable"] = {{"type", "string"}, {"pattern", "\\$\\{[^}]+\\}"}};
   const Json count = {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", -1}, {"maximum", 1024}}, {{"enum", Json::array({"auto", "all"})}}})}};
   root["$defs"]["workers"] = {{"anyOf", Json::array({{{"type", "integer"}, {"minimum", -1}, {"maximum", 1024}},
-                                                      {{"type", "string"}},
-                                                      {{"type", "object"}, {"additionalProperties", count}}})}};
+                                                     {{"type", "string"}},
+                                                     {{"type", "object"}, {"additionalProperties", count}}})}};
 }
 
 // "admin": "off" and "log": "debug" stand for one option of the section.
@@ -97,7 +98,10 @@ void add_short_form(Json& root, const Option& option) {
 }  // namespace
 
 void print_schema(std::ostream& out) {
-  Json root{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "Sluice configuration"}, {"type", "object"}, {"additionalProperties", false}};
+  Json root{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+            {"title", "Sluice configuration"},
+            {"type", "object"},
+            {"additionalProperties", false}};
   for (const Option& option : options()) {
     const Section& section = section_of(option);
     Json& schema = section_schema(root, section.prefix);
@@ -107,7 +111,8 @@ void print_schema(std::ostream& out) {
     }
     const std::string name(option.name.substr(section.prefix.size()));
     schema["properties"][name] = property(option);
-    if (option.secrecy != Secrecy::open) schema["properties"][name + "_file"] = {{"type", "string"}, {"description", text("A file whose content is ", name, ".")}};
+    if (option.secrecy != Secrecy::open)
+      schema["properties"][name + "_file"] = {{"type", "string"}, {"description", text("A file whose content is ", name, ".")}};
   }
   for (const Option& option : options()) {
     if (!option.alias.empty() && option.name.starts_with(text(option.alias, "."))) add_short_form(root, option);

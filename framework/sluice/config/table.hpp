@@ -43,9 +43,9 @@ struct Option {
   std::span<const std::string_view> choices{};
   std::string_view development;  // the value in this preset, as in a flag; empty: the default
   std::string_view test;
-  std::string_view alias;   // another name: --admin for --admin.listen, --log for --log.level
-  char short_flag = 0;      // w for -w
-  bool common = false;      // among the first in --help
+  std::string_view alias;  // another name: --admin for --admin.listen, --log for --log.level
+  char short_flag = 0;     // w for -w
+  bool common = false;     // among the first in --help
 };
 
 // In the order of the reference page; options of a section stand together.

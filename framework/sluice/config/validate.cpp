@@ -4,8 +4,8 @@
 #include <sluice/config/validate.hpp>
 #include <sluice/core/text.hpp>
 
-#include <algorithm>
 #include <sys/un.h>
+#include <algorithm>
 
 namespace sluice::config {
 namespace {
@@ -77,7 +77,8 @@ class Validator {
     check_url(name, pool);
     if (!is_key(pool.server)) refuse(at + "server", "must be a name: 1 to 63 letters, digits, _ and -");
     if (pool.max) check_order(at + "min_idle", pool.min_idle <= *pool.max, "must not be more than", at + "max");
-    check_order(at + "connect_backoff_min", pool.connect_backoff_min <= pool.connect_backoff_max, "must not be longer than", at + "connect_backoff_max");
+    check_order(at + "connect_backoff_min", pool.connect_backoff_min <= pool.connect_backoff_max, "must not be longer than",
+                at + "connect_backoff_max");
     if (pool.tls_cert.empty() != pool.tls_key.empty()) {
       const std::string given = at + (pool.tls_cert.empty() ? "tls.key" : "tls.cert");
       refuse(given, text("certificate and key belong together; give ", at, pool.tls_cert.empty() ? "tls.cert" : "tls.key", " too"));
@@ -87,7 +88,8 @@ class Validator {
   void check_url(const std::string& name, const Pool& pool) {
     const std::string option = text("pools.", name, ".url");
     if (pool.url.empty()) {
-      problems_.add(option, text(option, " is missing", because(name), "; write where to connect, such as postgres://user@host/database or sqlite:file.db", likely_pool(name)));
+      problems_.add(option, text(option, " is missing", because(name),
+                                 "; write where to connect, such as postgres://user@host/database or sqlite:file.db", likely_pool(name)));
       return;
     }
     const auto endpoint = endpoint_of(pool.url);
@@ -96,7 +98,8 @@ class Validator {
       if (other_name >= name || other.server != pool.server) continue;
       const auto other_endpoint = endpoint_of(other.url);
       if (other_endpoint && other_endpoint->scheme != endpoint->scheme) {
-        refuse(text("pools.", name, ".server"), text("the pools ", other_name, " (", other_endpoint->scheme, ") and ", name, " (", endpoint->scheme, ") cannot share a server; name two"));
+        refuse(text("pools.", name, ".server"), text("the pools ", other_name, " (", other_endpoint->scheme, ") and ", name, " (", endpoint->scheme,
+                                                     ") cannot share a server; name two"));
       }
     }
   }
@@ -104,7 +107,8 @@ class Validator {
   // Which setting made this pool exist, for one that has no url.
   std::string because(const std::string& pool) const {
     for (const auto& [name, origin] : loaded_.origin) {
-      if (name.starts_with(text("pools.", pool, ".")) && !origin.starts_with("default") && !origin.starts_with("preset")) return text(" (", origin, " sets ", name, ")");
+      if (name.starts_with(text("pools.", pool, ".")) && !origin.starts_with("default") && !origin.starts_with("preset"))
+        return text(" (", origin, " sets ", name, ")");
     }
     return {};
   }

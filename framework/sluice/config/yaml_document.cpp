@@ -1,9 +1,9 @@
 #include <sluice/config/document.hpp>
 #include <sluice/core/text.hpp>
 
+#include <yaml-cpp/yaml.h>
 #include <algorithm>
 #include <charconv>
-#include <yaml-cpp/yaml.h>
 
 namespace sluice::config {
 namespace {
@@ -92,7 +92,7 @@ class Converter {
 
 }  // namespace
 
-Node parse_yaml(const std::string& content, const std::string& file, Problems& problems) {
+std::optional<Node> parse_yaml(const std::string& content, const std::string& file, Problems& problems) {
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(content);
     if (documents.size() > 1) problems.add("", text("file ", file, ": holds several YAML documents; keep one"));
@@ -104,7 +104,7 @@ Node parse_yaml(const std::string& content, const std::string& file, Problems& p
     return Converter(file, problems).convert(documents.front(), 1, 0);
   } catch (const YAML::Exception& error) {
     problems.add("", text("file ", file, ":", error.mark.line + 1, ": not valid YAML at column ", error.mark.column + 1, " (", error.msg, ")"));
-    return Node{};
+    return std::nullopt;
   }
 }
 

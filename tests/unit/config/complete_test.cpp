@@ -14,7 +14,9 @@ Loaded with_pools(std::vector<std::string> arguments) { return load_flags(argume
 }  // namespace
 
 TEST_CASE("pools with equal scheme, host and port share one server, named after the first") {
-  const Config config = with_pools({"--pools.b.url", "postgres://u@Host/one", "--pools.a.url", "postgresql://v@host:5432/two", "--pools.c.url", "postgres://host:5433/"}).config;
+  const Config config = with_pools({"--pools.b.url", "postgres://u@Host/one", "--pools.a.url", "postgresql://v@host:5432/two", "--pools.c.url",
+                                    "postgres://host:5433/"})
+                            .config;
   CHECK(config.pools.at("a").server == "a");
   CHECK(config.pools.at("b").server == "a");
   CHECK(config.pools.at("c").server == "c");
@@ -24,7 +26,8 @@ TEST_CASE("pools with equal scheme, host and port share one server, named after 
 }
 
 TEST_CASE("a configured or named server is not passed by for the first pool's name") {
-  const Config configured = with_pools({"--pools.audit.url", "postgres://h/x", "--pools.main.url", "postgres://h/y", "--servers.main.total", "13"}).config;
+  const Config configured =
+      with_pools({"--pools.audit.url", "postgres://h/x", "--pools.main.url", "postgres://h/y", "--servers.main.total", "13"}).config;
   CHECK(configured.pools.at("audit").server == "main");
   CHECK(configured.servers.size() == 1);
   const Config named = with_pools({"--pools.audit.url", "postgres://h/x", "--pools.main.url", "postgres://h/y", "--pools.main.server", "pg"}).config;
@@ -92,7 +95,8 @@ TEST_CASE("an empty entry makes a pool, which then needs a url") {
 }
 
 TEST_CASE("presets fill pools that come from anywhere and yield to what was written") {
-  const Config config = load_flags({"--preset", "test", "--pools.a.url", "sqlite:a", "--pools.a.acquire_timeout", "9s", "--pools.b.url", "sqlite:b"}).config;
+  const Config config =
+      load_flags({"--preset", "test", "--pools.a.url", "sqlite:a", "--pools.a.acquire_timeout", "9s", "--pools.b.url", "sqlite:b"}).config;
   CHECK(config.pools.at("a").acquire_timeout == std::chrono::seconds(9));
   CHECK(config.pools.at("b").acquire_timeout == std::chrono::seconds(2));
   CHECK(config.log.level == "warning");

@@ -3,9 +3,9 @@
 
 #include <sluice/config/table.hpp>
 
+#include <doctest/doctest.h>
 #include <algorithm>
 #include <cstdlib>
-#include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 using namespace config_test;
@@ -39,7 +39,8 @@ std::string comment(const Option& option) {
 
 // The whole of configs/reference.json: nested objects by the dots of the names, in the order of the table.
 std::string reference_file() {
-  std::string out = "// Every option with its default. Written from the option table by the test \"configs/reference.json …\"; see docs/reference.md.\n{";
+  std::string out =
+      "// Every option with its default. Written from the option table by the test \"configs/reference.json …\"; see docs/reference.md.\n{";
   std::vector<std::string> open;  // the sections around the current place
   bool first = true;
   const auto indent = [&] { return "\n" + std::string(2 * (open.size() + 1), ' '); };
@@ -133,7 +134,8 @@ TEST_CASE("help begins with the usage, names every option, and is at most 100 co
     CAPTURE(option.name);
     CHECK(contains(help, "--" + std::string(option.name)));
   }
-  for (const char* flag : {"--config", "--check-config", "--print-config", "--print-schema", "--print-reference", "--version", "--help"}) CHECK(contains(help, flag));
+  for (const char* flag : {"--config", "--check-config", "--print-config", "--print-schema", "--print-reference", "--version", "--help"})
+    CHECK(contains(help, flag));
   std::stringstream lines(help);
   for (std::string line; std::getline(lines, line);) {
     CAPTURE(line);

@@ -1,8 +1,8 @@
 // Every message names the option, where its value comes from, the value, what is allowed, and the remedy.
 #include "fixture.hpp"
 
-#include <algorithm>
 #include <doctest/doctest.h>
+#include <algorithm>
 
 using namespace config_test;
 
@@ -58,7 +58,8 @@ TEST_CASE("a wrong value is reported with option, value, origin and allowed rang
 
 TEST_CASE("unknown keys of files are errors with their line and the nearest option") {
   CHECK(file_refusal("a.json", "{\n  \"http\": {\"listn\": \":1\"}\n}") == "http.listn (file a.json:2): unknown option; did you mean 'http.listen'?");
-  CHECK(file_refusal("a.yaml", "pools:\n  main:\n    url: sqlite:x\n    maximum: 3\n") == "pools.main.maximum (file a.yaml:4): unknown option; --help lists all");
+  CHECK(file_refusal("a.yaml", "pools:\n  main:\n    url: sqlite:x\n    maximum: 3\n") ==
+        "pools.main.maximum (file a.yaml:4): unknown option; --help lists all");
   CHECK(contains(file_refusal("a.json", R"({"http": 5})"), "http (file a.json:1): is a section"));
   CHECK(contains(file_refusal("a.json", R"({"pools": []})"), "pools (file a.json:1): is a section"));
   CHECK(contains(file_refusal("a.json", R"({"pools.main.max": 3})"), "nest objects"));
@@ -74,6 +75,7 @@ TEST_CASE("syntax errors give line and column and quote nothing of the file") {
   CHECK(contains(file_refusal("a.yaml", "a: [1\nb: 2\n"), "not valid YAML"));
   CHECK(contains(file_refusal("a.yaml", "name: a\n---\nname: b\n"), "several YAML documents"));
   CHECK(contains(file_refusal("a.json", "[1]"), "must hold an object"));
+  CHECK(contains(file_refusal("a.json", "null"), "must hold an object"));
   CHECK(contains(file_refusal("a.toml", ""), "must end in .json"));
   CHECK(contains(refusal({"--config", "/nowhere/a.json"}), "cannot be read (No such file"));
   CHECK(contains(file_refusal("a.json", std::string(100, '[')), "nested deeper"));

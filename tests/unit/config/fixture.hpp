@@ -3,12 +3,12 @@
 
 #include <sluice/config/loader.hpp>
 
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace config_test {
@@ -28,7 +28,8 @@ inline Loaded load_flags(const std::vector<std::string>& arguments, const Enviro
 }
 
 // The text of the error that loading throws; "" if it throws none.
-inline std::string refusal(const std::vector<std::string>& arguments, const Environment& environment = {}, const Application& application = orders()) {
+inline std::string refusal(const std::vector<std::string>& arguments, const Environment& environment = {},
+                           const Application& application = orders()) {
   try {
     load(application, arguments, environment);
   } catch (const ConfigError& error) {
@@ -60,7 +61,8 @@ class Directory {
 };
 
 // What loading `content` as a file gives, with further flags.
-inline Loaded load_file(const std::string& name, const std::string& content, std::vector<std::string> arguments = {}, const Environment& environment = {}) {
+inline Loaded load_file(const std::string& name, const std::string& content, std::vector<std::string> arguments = {},
+                        const Environment& environment = {}) {
   const Directory directory;
   arguments.insert(arguments.begin(), {"--config", directory.write(name, content)});
   return load_flags(arguments, environment);

@@ -17,7 +17,8 @@ TEST_CASE("passwords in urls are hidden, everything else is kept") {
 }
 
 TEST_CASE("passwords that were not escaped are hidden all the same") {
-  for (const char* url : {"postgres://u:hun/ter2@h/db", "postgres://u:hun@ter2@h/db", "postgres://u:hun?ter2@h/db", "postgres://u:hun#ter2@h/db", "postgres://u:hun:ter2@h/db"}) {
+  for (const char* url : {"postgres://u:hun/ter2@h/db", "postgres://u:hun@ter2@h/db", "postgres://u:hun?ter2@h/db", "postgres://u:hun#ter2@h/db",
+                          "postgres://u:hun:ter2@h/db"}) {
     CAPTURE(url);
     CHECK_FALSE(contains(redact_url(url), "ter2"));
     CHECK_FALSE(contains(redact_url(url), "hun"));
@@ -26,7 +27,8 @@ TEST_CASE("passwords that were not escaped are hidden all the same") {
 }
 
 TEST_CASE("secret parameters of the query are hidden") {
-  CHECK(redact_url("postgres://h/db?user=u&password=hunter2&sslpassword=x&sslmode=require") == "postgres://h/db?user=u&password=***&sslpassword=***&sslmode=require");
+  CHECK(redact_url("postgres://h/db?user=u&password=hunter2&sslpassword=x&sslmode=require") ==
+        "postgres://h/db?user=u&password=***&sslpassword=***&sslmode=require");
   CHECK(redact_url("sqlite:a.db?key=hunter2") == "sqlite:a.db?key=***");
   CHECK(redact_url("https://h/?api_token=x") == "https://h/?api_token=***");
 }
@@ -41,8 +43,9 @@ TEST_CASE("secret keywords of connection strings are hidden, quoted or not") {
 }
 
 TEST_CASE("print-config shows every option of every pool and server once, and no secret") {
-  const Loaded loaded = load_flags({"--pools.main.url", "postgres://u:hunter2@h/db", "--pools.main.max", "8", "--admin.token", "hunter2", "--app.smtp.password", "hunter2",
-                                    "--app.upstream", "http://u:hunter2@x/", "--app.size", "3", "--app.list", R"([{"token": "hunter2"}])"});
+  const Loaded loaded =
+      load_flags({"--pools.main.url", "postgres://u:hunter2@h/db", "--pools.main.max", "8", "--admin.token", "hunter2", "--app.smtp.password",
+                  "hunter2", "--app.upstream", "http://u:hunter2@x/", "--app.size", "3", "--app.list", R"([{"token": "hunter2"}])"});
   std::ostringstream out;
   print_config(out, loaded);
   const std::string text = out.str();

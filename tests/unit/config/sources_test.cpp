@@ -10,7 +10,8 @@ TEST_CASE("each source wins over the weaker ones, and origins say which") {
   Application application = orders();
   application.defaults = {{"http.listen", "127.0.0.1:1"}, {"log.level", "error"}, {"pools.main.url", "sqlite:application.db"}};
   const Directory directory;
-  const std::string file = directory.write("orders.json", "{\n  \"preset\": \"test\",\n  \"http\": {\n    \"listen\": \"127.0.0.1:2\",\n    \"max_connections\": 22\n  }\n}");
+  const std::string file = directory.write(
+      "orders.json", "{\n  \"preset\": \"test\",\n  \"http\": {\n    \"listen\": \"127.0.0.1:2\",\n    \"max_connections\": 22\n  }\n}");
   const Environment environment{{"APP_HTTP__LISTEN", "127.0.0.1:3"}};
 
   const Loaded all = load(application, {"--config", file, "--http.listen", "127.0.0.1:4"}, environment);
@@ -34,7 +35,9 @@ TEST_CASE("each source wins over the weaker ones, and origins say which") {
 }
 
 TEST_CASE("flags take their value after a space or an equals sign; booleans need none; the last one counts") {
-  const Config config = load_flags({"-w", "4", "--http.max-body=1MiB", "--foreground", "--mode", "thread", "--threads=2", "--workers", "-1", "--http.listen", ":0"}).config;
+  const Config config =
+      load_flags({"-w", "4", "--http.max-body=1MiB", "--foreground", "--mode", "thread", "--threads=2", "--workers", "-1", "--http.listen", ":0"})
+          .config;
   CHECK(config.workers.first_kind == -1);
   CHECK(config.http.max_body == 1048576);
   CHECK(config.foreground);
@@ -58,7 +61,8 @@ TEST_CASE("short forms: --admin ADDRESS, --log LEVEL, and the same as plain text
 }
 
 TEST_CASE("variables: two underscores between segments, no difference of case, dashes as underscores") {
-  const Loaded loaded = load_flags({"--pools.My-Pool.url", "sqlite:x.db"}, {{"APP_POOLS__MY_POOL__MAX", "8"}, {"app_graceful_timeout", "7s"}, {"APP_POOLS__NEW__URL", "sqlite:n.db"}});
+  const Loaded loaded = load_flags({"--pools.My-Pool.url", "sqlite:x.db"},
+                                   {{"APP_POOLS__MY_POOL__MAX", "8"}, {"app_graceful_timeout", "7s"}, {"APP_POOLS__NEW__URL", "sqlite:n.db"}});
   CHECK(loaded.config.pools.size() == 2);
   CHECK(loaded.config.pools.at("My-Pool").max == 8U);
   CHECK(loaded.origin.at("pools.My-Pool.max") == "environment APP_POOLS__MY_POOL__MAX");
@@ -112,7 +116,8 @@ TEST_CASE("files may hold comments, variables, empty pools' sections, and worker
 
 TEST_CASE("YAML anchors and merges work, and lines are those of the keys") {
   const Directory directory;
-  const std::string file = directory.write("a.yaml", "pools:\n  main: &base\n    url: sqlite:a.db\n    max: 4\n  second:\n    <<: *base\n    max: 5\n");
+  const std::string file =
+      directory.write("a.yaml", "pools:\n  main: &base\n    url: sqlite:a.db\n    max: 4\n  second:\n    <<: *base\n    max: 5\n");
   const Loaded loaded = load_flags({"--config", file});
   CHECK(loaded.config.pools.at("second").url == "sqlite:a.db");
   CHECK(loaded.config.pools.at("second").max == 5U);
@@ -139,9 +144,11 @@ TEST_CASE("a secret may be the content of a file, without its last newline") {
 }
 
 TEST_CASE("the application's own options become one JSON object, laid over each other key by key") {
-  const Loaded loaded = load_file("a.yaml", "app:\n  mail:\n    sender: a@b\n    retries: 3\n    hosts: [x, y]\n  title: \"5\"\n  routes:\n    a.example: 1\n",
-                                  {"--app.mail.sender", "c@d", "--app.limit", "7"}, {{"APP_APP__MAIL__RETRIES", "4"}, {"APP_APP__FRESH", "true"}});
-  CHECK(loaded.config.app_json == R"({"fresh":true,"limit":7,"mail":{"hosts":["x","y"],"retries":4,"sender":"c@d"},"routes":{"a.example":1},"title":"5"})");
+  const Loaded loaded =
+      load_file("a.yaml", "app:\n  mail:\n    sender: a@b\n    retries: 3\n    hosts: [x, y]\n  title: \"5\"\n  routes:\n    a.example: 1\n",
+                {"--app.mail.sender", "c@d", "--app.limit", "7"}, {{"APP_APP__MAIL__RETRIES", "4"}, {"APP_APP__FRESH", "true"}});
+  CHECK(loaded.config.app_json ==
+        R"({"fresh":true,"limit":7,"mail":{"hosts":["x","y"],"retries":4,"sender":"c@d"},"routes":{"a.example":1},"title":"5"})");
   CHECK(loaded.origin.at("app.mail.sender") == "flag --app.mail.sender");
   CHECK(load_flags({}).config.app_json == "{}");
   CHECK(load_file("a.json", R"({"app": {"a": {"b": 1}}})", {"--app.a", "2"}).config.app_json == R"({"a":2})");

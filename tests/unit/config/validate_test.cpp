@@ -54,7 +54,8 @@ TEST_CASE("what is not there yet, or cannot work, is refused with a sentence") {
 
 TEST_CASE("a pool needs a url with a scheme") {
   CHECK(refusal({"--pools.mian.max", "3", "--pools.main.url", "sqlite:a"}) ==
-        "pools.mian.url is missing (flag --pools.mian.max sets pools.mian.max); write where to connect, such as postgres://user@host/database or sqlite:file.db; "
+        "pools.mian.url is missing (flag --pools.mian.max sets pools.mian.max); write where to connect, such as postgres://user@host/database or "
+        "sqlite:file.db; "
         "did you mean the pool 'main'?");
   const std::string keywords = refusal({"--pools.main.url", "host=h password=hunter2"});
   CHECK(contains(keywords, "must begin with a scheme"));
@@ -79,5 +80,6 @@ TEST_CASE("known anti-patterns are warned of, one sentence each") {
   CHECK(warned({"--servers.main.total", "20"}).empty());
   CHECK(contains(warned({"--servers.mian.total", "20"}).at(0), "did you mean servers.main?"));
   CHECK(contains(warned({"--pools.main.server", "a", "--pools.b.url", "postgres://h/", "--pools.b.server", "b"}).at(0), "their budgets add up"));
-  for (const std::string& sentence : warned({"--pools.main.max", "1", "--pools.main.acquire_timeout", "0s"})) CHECK((sentence.ends_with('.') || sentence.ends_with('?')));
+  for (const std::string& sentence : warned({"--pools.main.max", "1", "--pools.main.acquire_timeout", "0s"}))
+    CHECK((sentence.ends_with('.') || sentence.ends_with('?')));
 }
