@@ -32,20 +32,20 @@ struct Option {
   std::string_view name;  // "http.listen", "pools.<name>.max"
   Type type = Type::text;
   Access access;
-  std::string_view doc;     // what it does: sentences without a line break
-  std::string_view zero;    // what 0 means, if it is special
-  std::string_view absent;  // the word for "not set", where that is not the same as any value; accepted as a value
-  double low = 0;           // limits: numbers as they are, durations in seconds, sizes in bytes
+  std::string_view doc{};     // what it does: sentences without a line break
+  std::string_view zero{};    // what 0 means, if it is special
+  std::string_view absent{};  // the word for "not set", where that is not the same as any value; accepted as a value
+  double low = 0;             // limits: numbers as they are, durations in seconds, sizes in bytes
   double high = 0;
   bool below_high = false;  // high itself is outside
   bool may_be_off = false;  // address: "off" is a value
   Secrecy secrecy = Secrecy::open;
   std::span<const std::string_view> choices{};
-  std::string_view development;  // the value in this preset, as in a flag; empty: the default
-  std::string_view test;
-  std::string_view alias;  // another name: --admin for --admin.listen, --log for --log.level
-  char short_flag = 0;     // w for -w
-  bool common = false;     // among the first in --help
+  std::string_view development{};  // the value in this preset, as in a flag; empty: the default
+  std::string_view test{};
+  std::string_view alias{};  // another name: --admin for --admin.listen, --log for --log.level
+  char short_flag = 0;       // w for -w
+  bool common = false;       // among the first in --help
 };
 
 // In the order of the reference page; options of a section stand together.
