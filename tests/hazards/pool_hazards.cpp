@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -39,11 +40,17 @@ config::Pool busy_options(Duration acquire_timeout = 60ms) {
   return o;
 }
 
+// The memory that a pool writes to outlives the loop.
+struct Ground {
+  PermitRows table{32};
+  shm::PoolStats stats{};
+};
+
 // One pool with callers that take and give; many scenarios share one loop, so that their waiting times overlap.
 class Scenario {
  public:
-  Scenario(asio::io_context& loop, Behaviour b, std::uint32_t seed, config::Pool options = busy_options())
-      : behaviour(b), random_(seed), loop_(loop), cancel_timer_(loop) {
+  Scenario(Ground& ground, asio::io_context& loop, Behaviour b, std::uint32_t seed, config::Pool options = busy_options())
+      : behaviour(b), table(ground.table), stats(ground.stats), random_(seed), loop_(loop), cancel_timer_(loop) {
     server->connect.does = behaviour.connect;
     server->ping.does = behaviour.ping;
     server->reset.does = behaviour.reset;
@@ -88,8 +95,8 @@ class Scenario {
 
   static constexpr int callers = 4, rounds = 3;
   Behaviour behaviour;
-  PermitRows table{32};
-  shm::PoolStats stats{};
+  PermitRows& table;
+  shm::PoolStats& stats;
   std::shared_ptr<StubServer> server = std::make_shared<StubServer>();
   std::unique_ptr<Pool> pool;
   asio::cancellation_signal cancel[callers];
@@ -131,6 +138,7 @@ class Scenario {
 };
 
 using Scenarios = std::vector<std::unique_ptr<Scenario>>;
+using Grounds = std::deque<Ground>;
 
 void run_until_closed(asio::io_context& loop, const Scenarios& scenarios) {
   const TimePoint end = Clock::now() + 60s;
@@ -139,9 +147,10 @@ void run_until_closed(asio::io_context& loop, const Scenarios& scenarios) {
 }
 
 void run_all(const std::vector<Behaviour>& behaviours, bool with_cancellation, std::uint32_t seed) {
+  Grounds grounds;
   asio::io_context loop(1);
   Scenarios scenarios;
-  for (const Behaviour& b : behaviours) scenarios.push_back(std::make_unique<Scenario>(loop, b, ++seed));
+  for (const Behaviour& b : behaviours) scenarios.push_back(std::make_unique<Scenario>(grounds.emplace_back(), loop, b, ++seed));
   for (auto& s : scenarios) s->start(with_cancellation);
   run_until_closed(loop, scenarios);
   for (auto& s : scenarios) s->check(32);
@@ -168,12 +177,13 @@ TEST_CASE("all combinations with callers cancelled at any time lose nothing") {
 }
 
 TEST_CASE("a patient caller is served whatever fails or dawdles now and then") {
+  Grounds grounds;
   asio::io_context loop(1);
   Scenarios scenarios;
   for (Does connect : {Does::ok, Does::slow}) {
     for (Does ping : kinds) {
       for (Does reset : kinds) {
-        for (Does close : kinds) scenarios.push_back(std::make_unique<Scenario>(loop, Behaviour{connect, ping, reset, close}, 50, busy_options(20s)));
+        for (Does close : kinds) scenarios.push_back(std::make_unique<Scenario>(grounds.emplace_back(), loop, Behaviour{connect, ping, reset, close}, 50, busy_options(20s)));
       }
     }
   }
@@ -195,9 +205,10 @@ TEST_CASE("operations that ignore their deadline, or even their cancellation, ar
     all.push_back({.reset = d});
     all.push_back({.close = d});
   }
+  Grounds grounds;
   asio::io_context loop(1);
   Scenarios scenarios;
-  for (const Behaviour& b : all) scenarios.push_back(std::make_unique<Scenario>(loop, b, 7));
+  for (const Behaviour& b : all) scenarios.push_back(std::make_unique<Scenario>(grounds.emplace_back(), loop, b, 7));
   for (auto& s : scenarios) s->start(false);
   run_until_closed(loop, scenarios);
   for (auto& s : scenarios) {
@@ -260,8 +271,8 @@ awaitable<void> take_and_give(Pool* pool, asio::io_context* loop, int rounds, in
 }  // namespace
 
 TEST_CASE("a limit that changes all the time starves nobody and loses nothing") {
-  asio::io_context loop(1);
   PermitRows table(16, 4);
+  asio::io_context loop(1);
   auto server = std::make_shared<StubServer>();
   server->connect.does = server->close.does = Does::slow;
   server->slow_time = 1ms;

@@ -58,7 +58,8 @@ class Lease {
 };
 
 // Where a pool takes its permits from and writes its numbers. Several pools of a loop may draw on one `share`: then a pool
-// with idle connections yields them to one that has waiters and no permit, and none of them starves.
+// with idle connections yields them to one that has waiters and no permit, and none of them starves. The memory behind all of
+// it must outlive the loop: what the loop still runs at its end writes there.
 struct PoolResources {
   std::shared_ptr<budget::Share> share;
   shm::PoolStats* stats = nullptr;                 // null: the pool counts in memory of its own

@@ -73,6 +73,14 @@ void PoolShell::orphan() {
   if (foreign()) return;
   core_.close(Clock::now());
   core_.on_event(nullptr);
+  stop_when_done();
+}
+
+// A pending wait would keep the loop running, and this shell alive, for nothing.
+void PoolShell::stop_when_done() noexcept {
+  if (!timer_ || core_.state() != PoolState::closed || !core_.empty()) return;
+  timer_->cancel();
+  armed_for_ = TimePoint::max();
 }
 
 void PoolShell::loop_ended() noexcept {
@@ -210,6 +218,7 @@ void PoolShell::wake_at(TimePoint when) {
 
 void PoolShell::changed() noexcept {
   for (asio::steady_timer* watcher : watchers_) watcher->cancel();
+  stop_when_done();
 }
 
 awaitable<void> PoolShell::wait_for_change(ShellRef self, Deadline deadline) {
@@ -229,6 +238,7 @@ awaitable<void> PoolShell::wait_for_change(ShellRef self, Deadline deadline) {
 awaitable<bool> PoolShell::close(ShellRef self, Deadline deadline) {
   self->check_process();
   self->core_.close(Clock::now());
+  self->stop_when_done();
   while (!self->core_.empty() && !deadline.passed(Clock::now())) co_await wait_for_change(self, deadline);
   co_return self->core_.empty();
 }

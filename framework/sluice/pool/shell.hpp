@@ -62,6 +62,7 @@ class PoolShell final : private PoolEffects {
   void changed() noexcept override;
   void wake_at(TimePoint when) override;
 
+  void stop_when_done() noexcept;
   void run(PoolEntry& entry, awaitable<void> operation);
   static awaitable<void> run_connect(ShellRef self, PoolEntry* entry, Deadline deadline);
   static awaitable<void> run_check(ShellRef self, PoolEntry* entry, Deadline deadline, bool reset);

@@ -262,6 +262,17 @@ TEST_CASE("warming up opens what is wanted, and gives up at its deadline") {
   }
 }
 
+TEST_CASE("a closed pool leaves nothing on the loop") {
+  PoolLoop t;
+  t.pool().ready();
+  t.leased().lease.reset();
+  CHECK(t.close());
+  t.loop.restart();
+  const TimePoint start = Clock::now();
+  t.loop.run();
+  CHECK(Clock::now() - start < 50ms);
+}
+
 TEST_CASE("a lease may outlive its pool") {
   PoolLoop t;
   t.pool().ready();
