@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
+#include <utility>
 
 namespace sluice::test {
 
@@ -37,13 +39,23 @@ pool::Identity identity(std::uint32_t slot) {
   return who;
 }
 
+// The second number of schedstat: nanoseconds spent ready to run, but not running. 0 where the kernel does not tell.
+Duration Loop::run_delay() {
+  std::ifstream file("/proc/thread-self/schedstat");
+  std::uint64_t ran = 0, waited = 0;
+  file >> ran >> waited;
+  return std::chrono::nanoseconds(waited);
+}
+
 void Loop::beat() {
   timer_.expires_after(5ms);
   timer_.async_wait([this](const error_code& error) {
     if (error) return;
     const TimePoint now = Clock::now();
-    worst_gap_ = std::max(worst_gap_, now - last_beat_);
+    const Duration delay = run_delay();
+    worst_gap_ = std::max(worst_gap_, now - last_beat_ - (delay - last_delay_));
     last_beat_ = now;
+    last_delay_ = delay;
     beat();
   });
 }
@@ -82,25 +94,35 @@ std::size_t open_descriptors() {
   return count;
 }
 
+namespace {
+
+std::string local_url(int port, const std::string& query) { return "postgresql://app:secret@127.0.0.1:" + std::to_string(port) + "/app" + query; }
+
+// Binds to a free port of 127.0.0.1, listens, and fills in the address.
+void listen_on_loopback(int socket, int backlog, sockaddr_in& address) {
+  address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(socket, raw, size) != 0 || ::listen(socket, backlog) != 0 || ::getsockname(socket, raw, &size) != 0) throw std::runtime_error("listen");
+}
+
+}  // namespace
+
 Listener::Listener(Kind kind) {
   const auto make = [this](int flags) {
     descriptors_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
     return descriptors_.back();
   };
   const int listener = make(0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener, raw, size) != 0 || ::listen(listener, kind == Kind::full ? 0 : 16) != 0 || ::getsockname(listener, raw, &size) != 0) {
-    throw std::runtime_error("listen");
-  }
+  sockaddr_in address;
+  listen_on_loopback(listener, kind == Kind::full ? 0 : 16, address);
   port_ = ntohs(address.sin_port);
   // Connects until one does not complete: the backlog is full then.
   for (int i = 0; kind == Kind::full && i < 16; ++i) {
     const int filler = make(SOCK_NONBLOCK);
-    ::connect(filler, raw, size);
+    ::connect(filler, reinterpret_cast<sockaddr*>(&address), sizeof address);
     pollfd ready{filler, POLLOUT, 0};
     if (::poll(&ready, 1, 100) == 0) return;
   }
@@ -111,6 +133,41 @@ Listener::~Listener() {
   for (int descriptor : descriptors_) ::close(descriptor);
 }
 
-std::string Listener::url(const std::string& query) const { return "postgresql://app:secret@127.0.0.1:" + std::to_string(port_) + "/app" + query; }
+std::string Listener::url(const std::string& query) const { return local_url(port_, query); }
+
+ScriptedServer::ScriptedServer(std::vector<std::function<void(int)>> scripts) : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address;
+  listen_on_loopback(listener_, 8, address);
+  port_ = ntohs(address.sin_port);
+  thread_ = std::thread([listener = listener_, scripts = std::move(scripts)] {
+    for (const auto& script : scripts) {
+      const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+      script(accepted);
+      ::close(accepted);
+    }
+  });
+}
+
+ScriptedServer::~ScriptedServer() {
+  ::shutdown(listener_, SHUT_RDWR);  // a script that nobody asked for gets a bad socket instead of waiting for ever
+  thread_.join();
+  ::close(listener_);
+}
+
+std::string ScriptedServer::url(const std::string& query) const { return local_url(port_, query); }
+
+std::string read_packet(int socket) {
+  std::uint32_t size = 0;
+  if (::recv(socket, &size, 4, MSG_WAITALL) != 4) return {};
+  std::string content(ntohl(size) - 4, '\0');
+  if (::recv(socket, content.data(), content.size(), MSG_WAITALL) != static_cast<ssize_t>(content.size())) return {};
+  return content;
+}
+
+void read_to_end(int socket) {
+  char buffer[256];
+  while (::read(socket, buffer, sizeof buffer) > 0) {
+  }
+}
 
 }  // namespace sluice::test

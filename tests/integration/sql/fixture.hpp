@@ -8,8 +8,11 @@
 #include <doctest/doctest.h>
 
 #include <exception>
+#include <functional>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "support/eventually.hpp"
 #include "support/postgres.hpp"
@@ -22,7 +25,8 @@ PostgresServer& server();
 config::Pool pool_options(const std::string& url);
 pool::Identity identity(std::uint32_t slot = 0);
 
-// Runs one coroutine on a loop of its own, beside a timer that notes the longest time during which the loop did not turn.
+// Runs one coroutine on a loop of its own, beside a timer that notes the longest time during which the loop did not turn
+// (without the time that this thread only waited for a CPU).
 class Loop {
  public:
   // Rethrows what the coroutine throws. REQUIREs that it ends within the (scaled) limit.
@@ -37,6 +41,7 @@ class Loop {
       context_.stop();
     });
     last_beat_ = Clock::now();
+    last_delay_ = run_delay();
     worst_gap_ = {};
     beat();
     context_.run_for(scaled(limit));
@@ -54,11 +59,13 @@ class Loop {
   }
 
  private:
+  static Duration run_delay();
   void beat();
 
   asio::io_context context_{1};
   asio::steady_timer timer_{context_};
   TimePoint last_beat_;
+  Duration last_delay_{};
   Duration worst_gap_{};
 };
 
@@ -111,5 +118,23 @@ class Listener {
   int port_ = 0;
   std::vector<int> descriptors_;
 };
+
+// A TCP server on 127.0.0.1 that serves one connection after the other by the given scripts, each on a connected socket.
+class ScriptedServer {
+ public:
+  explicit ScriptedServer(std::vector<std::function<void(int socket)>> scripts);
+  ~ScriptedServer();  // REQUIRES: every script has been served
+  std::string url(const std::string& query = "") const;
+
+ private:
+  int listener_ = -1;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+// Reads a startup packet (or an SSLRequest) and returns its content.
+std::string read_packet(int socket);
+// Until the peer's end of stream.
+void read_to_end(int socket);
 
 }  // namespace sluice::test

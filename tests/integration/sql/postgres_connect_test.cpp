@@ -142,34 +142,50 @@ TEST_CASE("A server that never answers ends the connect at its deadline; the loo
 }
 
 TEST_CASE("A server that stops in the middle of a TLS handshake does not block the loop") {
-  // Says yes to TLS, then nothing.
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(::listen(listener, 4) == 0);
-  REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  std::thread half([listener] {
-    const int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-    char request[8];
-    if (::read(accepted, request, sizeof request) == 8 && ::write(accepted, "S", 1) == 1) {
-      while (::read(accepted, request, sizeof request) > 0) {
-      }
-    }
-    ::close(accepted);
-  });
-  config::Pool options = pool_options("postgresql://app:secret@127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/app?sslmode=require");
-  Client client(options);
+  ScriptedServer half({[](int socket) {
+    read_packet(socket);
+    ::send(socket, "S", 1, MSG_NOSIGNAL);
+    read_to_end(socket);
+  }});
+  Client client(half.url("?sslmode=require"));
   Loop loop;
   const Failure failure = failure_of_connect(loop, client, 300ms);
-  half.join();
-  ::close(listener);
   CAPTURE(failure.text);
   CHECK(has(failure.text, "TLS handshake"));
-  CHECK(failure.released);  // the half server closed in good order when it saw our end of stream
+  CHECK(failure.released);  // it closed in good order when it saw our end of stream
   loop.check_responsive();
+}
+
+TEST_CASE("A reset proves nothing about the server's session") {
+  ScriptedServer rude({[](int socket) {
+    read_packet(socket);
+    const linger at_once{1, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }});
+  Client client(rude.url("?sslmode=disable"));
+  Loop loop;
+  const Failure failure = failure_of_connect(loop, client);
+  CAPTURE(failure.text);
+  CHECK_FALSE(failure.released);
+  CHECK_FALSE(failure.permanent);
+}
+
+TEST_CASE("A server or pooler that refuses startup options is asked again without them") {
+  const auto startup = std::make_shared<std::vector<std::string>>();
+  ScriptedServer pooler({[startup](int socket) {
+                           startup->push_back(read_packet(socket));
+                           const std::string fields("SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: options\0\0", 62);
+                           const std::string answer = std::string("E\0\0\0", 4) + static_cast<char>(fields.size() + 4) + fields;
+                           ::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL);
+                           read_to_end(socket);
+                         },
+                         [startup](int socket) { startup->push_back(read_packet(socket)); }});
+  Client client(pooler.url("?sslmode=disable"));
+  Loop loop;
+  failure_of_connect(loop, client);
+  REQUIRE(startup->size() == 2);
+  CHECK(has((*startup)[0], "client_connection_check_interval"));
+  CHECK_FALSE(has((*startup)[1], "client_connection_check_interval"));
 }
 
 TEST_CASE("A cancelled connect leaves nothing on the server") {

@@ -94,11 +94,11 @@ TEST_CASE("Parameters take the type that the statement gives them") {
   });
 }
 
-TEST_CASE("A big result and a big parameter do not block the loop's socket") {
+TEST_CASE("A parameter and a result of many buffers go through while the loop turns") {
   if (!PostgresServer::require()) return;
   Client client;
   with_session(client, [](Session& s) -> awaitable<void> {
-    const std::string big(8 << 20, 'x');
+    const std::string big(2 << 20, 'x');
     const sql::Rows back = co_await query(s, "SELECT $1::text || 'y'", big);
     CHECK(back[0][0].as<std::string>().size() == big.size() + 1);
   });

@@ -109,7 +109,6 @@ awaitable<void> Dialer::try_all(Deadline deadline, Attempt& attempt) {
 
 awaitable<void> Dialer::try_once(const std::string& address, TlsMode tls, Deadline deadline, Attempt& attempt) {
   attempt.cause = {};
-  attempt.released = true;
   std::string options = settings_.options;
   if (startup_options_) options += text(options.empty() ? "" : " ", our_options);
   std::vector<const char*> names, values;
@@ -134,6 +133,7 @@ awaitable<void> Dialer::try_once(const std::string& address, TlsMode tls, Deadli
   const auto executor = co_await asio::this_coro::executor;
   PGconn* const connection = PQconnectStartParams(names.data(), values.data(), 0);
   if (!connection) throw Error("out of memory");
+  attempt.released = false;  // until proven, whatever is thrown on the way
   auto wire = std::make_unique<Wire>(executor, connection);
   PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
   PQsetNoticeProcessor(connection, log_notice, nullptr);

@@ -7,6 +7,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice::postgres {
@@ -17,6 +18,9 @@ void log_notice(void*, const char* message) {
   while (!line.empty() && line.back() == '\n') line.remove_suffix(1);
   log::debug(text("postgres: ", line));
 }
+
+// How long past its deadline a statement may keep its caller while the server is asked to cancel it.
+constexpr Duration cancel_patience = 2s;
 
 bool is_copy(ExecStatusType status) { return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH; }
 
@@ -189,7 +193,7 @@ awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline dea
     if (wake == Wake::expired) {
       if (timed_out) throw TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + sql::shorten(sql));
       timed_out = true;
-      deadline = Deadline::after(close_timeout_);
+      deadline = Deadline::after(std::min<Duration>(close_timeout_, cancel_patience));
       const bool asked = co_await cancel_on_server(connection, deadline);
       if (!asked)
         throw TimedOut("the statement did not end before its deadline, and the server could not be asked to cancel it: " + sql::shorten(sql));
