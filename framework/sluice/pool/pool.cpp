@@ -3,6 +3,12 @@
 
 namespace sluice::pool {
 
+// Not inline: the code of users calls them, too.
+void intrusive_ptr_add_ref(PoolShell* shell) noexcept { ++shell->references_; }
+void intrusive_ptr_release(PoolShell* shell) noexcept {
+  if (--shell->references_ == 0 && !shell->foreign()) delete shell;
+}
+
 Lease& Lease::operator=(Lease&& other) noexcept {
   if (this != &other) {
     release();

@@ -83,9 +83,4 @@ class PoolShell final : private PoolEffects {
   std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
 };
 
-inline void intrusive_ptr_add_ref(PoolShell* shell) noexcept { ++shell->references_; }
-inline void intrusive_ptr_release(PoolShell* shell) noexcept {
-  if (--shell->references_ == 0 && !shell->foreign()) delete shell;
-}
-
 }  // namespace sluice::pool
