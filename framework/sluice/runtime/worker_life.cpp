@@ -132,7 +132,8 @@ awaitable<void> WorkerLife::live() {
     co_await wake_->async_wait(asio::redirect_error(use_awaitable, ignored));
   }
   const Deadline deadline = Deadline::after(inputs_.config->graceful_timeout);
-  if (!work_done_ && !stop_asked_) co_await end_gracefully(deadline);
+  // A run() that returns as soon as it is asked to drain may be done before this line: drain() is owed all the same.
+  if (drain_asked_ && outcome_.code == 0 && !stop_asked_) co_await end_gracefully(deadline);
   co_await close_pools(stop_asked_ ? Deadline::after(1s) : Deadline::after(5s));
 }
 
