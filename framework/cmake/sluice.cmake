@@ -30,10 +30,6 @@ if(SLUICE_SANITIZE)
     # clang 14 cannot emit its marks of function types for coroutines ("Cannot represent a difference across sections").
     target_compile_options(sluice_private_flags INTERFACE -fno-sanitize=function)
   endif()
-  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND SLUICE_SANITIZE MATCHES undefined)
-    # clang 14 cannot emit this check into coroutines ("Cannot represent a difference across sections").
-    target_compile_options(sluice_private_flags INTERFACE -fno-sanitize=function)
-  endif()
 endif()
 find_program(LLD ld.lld)
 if(LLD)
