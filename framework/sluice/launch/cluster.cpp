@@ -29,6 +29,15 @@ bool somebody_answers(const std::string& path) {
   return socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
+Descriptor bind_admin(const std::string& address) {
+  if (address == "off") return {};
+  try {
+    return http::bind_listener(address, "admin.listen");
+  } catch (const ExitError& e) {
+    throw ExitError(e.code(), text(e.what(), ", or do without it: --admin off"));
+  }
+}
+
 }  // namespace
 
 int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
@@ -48,8 +57,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
   supervise::BudgetKeeper keeper = instance.make_keeper(!lock.last_end_was_clean());
   instance.bind_listeners();
   Descriptor control = http::bind_listener("unix:" + control_path, "control", 0600);
-  Descriptor admin_listener;
-  if (config.admin.listen != "off") admin_listener = http::bind_listener(config.admin.listen, "admin.listen");
+  Descriptor admin_listener = bind_admin(config.admin.listen);
 
   for (const auto& [name, fd] : instance.listeners()) log::info(text(name, " on ", http::local_address(fd)));
   if (admin_listener) log::info(text("admin on ", http::local_address(admin_listener.get())));

@@ -205,6 +205,7 @@ void PoolCore::checked(PoolEntry& entry, bool alive, std::string_view error, Tim
   Connection& connection = *entry.connection;
   if (alive && !connection.broken) {
     connection.dirty = false;
+    doubtful_ = false;
     stats_.reachable.set(1);
     settle(entry, now);
   } else {
@@ -218,6 +219,7 @@ void PoolCore::checked(PoolEntry& entry, bool alive, std::string_view error, Tim
 // One lost connection makes the others suspect: they are checked before anybody gets them.
 void PoolCore::count_lost() noexcept {
   stats_.lost.add();
+  doubtful_ = true;
   for (PoolEntry& entry : idle_) entry.fresh_until = TimePoint::min();
 }
 
@@ -248,6 +250,7 @@ void PoolCore::grow(TimePoint now) {
     entry.generation = generation_;
     entry.started_at = entry.alive_at = entry.idle_since = now;
     const Duration connect_timeout = bounded(settings_.options.connect_timeout);
+    entry.late_at = now + connect_timeout + patience;
     entry.give_up_at = now + connect_timeout + bounded(settings_.options.close_timeout) + patience;
     emit({EventType::created, entry.id});
     effects_.start_connect(entry, Deadline{now + connect_timeout});
@@ -274,6 +277,7 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
   const Duration shortened = std::chrono::duration_cast<Duration>(ages_.lifetime * std::clamp(settings_.options.lifetime_jitter, 0.0, 1.0) * random());
   entry.expires_at = now + ages_.lifetime - shortened;
   failures_ = 0;
+  doubtful_ = false;
   connect_not_before_ = {};
   if (!last_connect_error_.empty()) {
     last_connect_error_.clear();
@@ -296,7 +300,7 @@ void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool rel
     share_->released(entry.row, to_nanos(now));
   else
     share_->quarantined(entry.row, to_nanos(now));
-  count_connect_failure(error, now);
+  fail_connect(entry, error, now);
   emit({EventType::closed, entry.id, CloseReason::error, last_connect_error_});
   remove(entry);
   effects_.changed();
@@ -305,15 +309,17 @@ void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool rel
   arm(now);
 }
 
-void PoolCore::count_connect_failure(std::string_view error, TimePoint now) {
+// Counted once for each attempt; one that was late already only tells its cause.
+void PoolCore::fail_connect(PoolEntry& entry, std::string_view error, TimePoint now) {
+  last_connect_error_ = error;
+  stats_.last_error.set(last_connect_error_);
+  if (std::exchange(entry.late, true)) return;
   ++failures_;
   failed_at_ = now;
   const config::Pool& o = settings_.options;
   connect_not_before_ = now + connect_backoff(failures_, bounded(o.connect_backoff_min), bounded(o.connect_backoff_max), random());
-  last_connect_error_ = error;
   stats_.connect_errors.add();
   stats_.reachable.set(2);
-  stats_.last_error.set(last_connect_error_);
 }
 
 // ---- closing

@@ -149,7 +149,7 @@ class PoolCore {
   void close_entry(PoolEntry& entry, CloseReason reason, std::string_view detail, TimePoint now);
   void close_idle(PoolEntry& entry, CloseReason reason, TimePoint now);
   void count_lost() noexcept;
-  void count_connect_failure(std::string_view error, TimePoint now);
+  void fail_connect(PoolEntry& entry, std::string_view error, TimePoint now);
   void grow(TimePoint now);
   void set_wanted(std::uint32_t permits, bool at_limit) noexcept;
   void refuse_all(Phase phase);
@@ -193,6 +193,7 @@ class PoolCore {
   bool at_limit_ = false;          // … because the share is at its limit
   std::uint32_t warm_target_ = 0;
   std::uint32_t failures_ = 0;     // connects failed in a row
+  bool doubtful_ = false;          // a connection was lost, and none has worked since
   TimePoint failed_at_{};
   TimePoint connect_not_before_{};
   TimePoint next_rescan_{};

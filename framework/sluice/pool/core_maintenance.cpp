@@ -34,6 +34,7 @@ void PoolCore::expire_waiters(TimePoint now) {
 void PoolCore::end_overdue(TimePoint now) {
   if (!has_operations()) return;
   for (PoolEntry& entry : entries_) {
+    if (entry.state == EntryState::connecting && !entry.late && now >= entry.late_at) fail_connect(entry, "no connection within connect_timeout", now);
     if (entry.give_up_at > now) continue;
     if (entry.overdue) {
       abandon(entry, now);
@@ -53,7 +54,7 @@ void PoolCore::abandon(PoolEntry& entry, TimePoint now) {
   entry.give_up_at = TimePoint::max();
   const EntryState was = entry.state;
   enter(entry, EntryState::abandoned);
-  if (was == EntryState::connecting) count_connect_failure(why, now);
+  if (was == EntryState::connecting) fail_connect(entry, why, now);
   if (was == EntryState::checking || was == EntryState::resetting) count_lost();
   if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
   effects_.changed();
@@ -66,6 +67,12 @@ void PoolCore::shrink(TimePoint now) {
 }
 
 void PoolCore::age(TimePoint now) {
+  // After a loss, one of the idle connections at a time shows how the server is.
+  if (doubtful_ && !idle_.empty() && of(EntryState::checking) == 0) {
+    PoolEntry& entry = idle_.back();
+    take_idle(entry);
+    start_check(entry, EntryState::checking, now);
+  }
   for (auto next = idle_.begin(); next != idle_.end();) {
     PoolEntry& entry = *next++;
     CloseReason reason = perished(entry, now);
@@ -85,7 +92,13 @@ void PoolCore::warm_up(std::uint32_t target, TimePoint now) {
   arm(now);
 }
 
-std::uint32_t PoolCore::minimum() const noexcept { return std::max(settings_.background ? settings_.options.min_idle : 0, warm_target_); }
+// While the server is known or feared to be away the pool wants one connection even if nobody asks: whoever looks at
+// readiness must see the outage, and its end, also without traffic.
+std::uint32_t PoolCore::minimum() const noexcept {
+  if (!settings_.background) return warm_target_;
+  const std::uint32_t probe = failures_ > 0 || doubtful_ ? 1 : 0;
+  return std::max({settings_.options.min_idle, warm_target_, probe});
+}
 
 bool PoolCore::has_operations() const noexcept {
   return of(EntryState::connecting) + of(EntryState::checking) + of(EntryState::resetting) + of(EntryState::closing) > 0;

@@ -30,6 +30,7 @@ struct PoolEntry : boost::intrusive::list_base_hook<> {  // hook of the idle lis
   // First what the lease path touches.
   EntryState state = EntryState::connecting;
   bool overdue = false;  // its operation was cancelled and has one more chance to end
+  bool late = false;     // counted as a failed connect, though it is still being taken back
   std::uint32_t row = 0;
   std::uint32_t generation = 0;
   std::uint32_t call_site = 0;
@@ -44,6 +45,7 @@ struct PoolEntry : boost::intrusive::list_base_hook<> {  // hook of the idle lis
   TimePoint idle_since{};  // last return
   TimePoint alive_at{};    // last proof that it works: connect, return or ping
   TimePoint give_up_at = TimePoint::max();  // of the running operation
+  TimePoint late_at = TimePoint::max();     // when a connect has failed for those who wait, even if its end is not proven yet
   std::shared_ptr<Operation> operation;
   std::list<PoolEntry>::iterator self;
 };

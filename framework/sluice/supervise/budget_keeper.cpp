@@ -128,9 +128,14 @@ bool BudgetKeeper::all_free() const {
   return true;
 }
 
-std::uint32_t BudgetKeeper::quarantined() const {
+std::uint32_t BudgetKeeper::awaiting_proof() const {
   std::uint32_t n = 0;
-  for (std::uint32_t i = 0; i < states_.size(); ++i) n += budget::count(segment_.rows(i)).of(RowState::quarantined);
+  for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    for (const shm::Row& row : segment_.rows(i)) {
+      const budget::Owner owner = budget::Owner::unpack(row.owner.load());
+      n += owner.state == RowState::quarantined && owner.life.slot != budget::earlier_slot;
+    }
+  }
   return n;
 }
 

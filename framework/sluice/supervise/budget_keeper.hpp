@@ -35,7 +35,8 @@ class BudgetKeeper {
   bool needs_janitor() const;
   // Every row is free or disabled: nothing is left on any server.
   bool all_free() const;
-  std::uint32_t quarantined() const;
+  // Rows of this fleet whose sessions may still exist; what an earlier fleet left is the next start's to ask for as well.
+  std::uint32_t awaiting_proof() const;
 
  private:
   struct State {

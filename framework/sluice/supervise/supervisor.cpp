@@ -268,7 +268,7 @@ bool Supervisor::stop_finished(TimePoint now) {
   const bool workers_left = std::any_of(processes_.begin(), processes_.end(), [](const Process& p) { return p.role == Role::workers; });
   if (workers_left) return false;
   if (linger_until_ == TimePoint{}) linger_until_ = now + (fast_ ? 0s : confirmation_patience);
-  if (now < linger_until_ && keeper_.quarantined() > 0) return false;
+  if (now < linger_until_ && keeper_.awaiting_proof() > 0) return false;
   linger_until_ = now;
   // End of stream asks the helpers to end; the janitor gives its own permit back first.
   for (Process& p : processes_) {
