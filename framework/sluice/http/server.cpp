@@ -11,6 +11,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 namespace sluice::http {
@@ -51,8 +52,11 @@ awaitable<void> ServerState::accept(std::shared_ptr<ServerState> self, std::shar
     }
     co_await listener->async_wait(Listener::wait_read, asio::redirect_error(use_awaitable, error));
     if (error || self->draining || !listener->is_open()) continue;
-    // One at a time: a sibling on the same socket gets its share of a burst.
-    if (!self->accept_one(listener->native_handle())) {
+    // One at a time, and then whoever else waits for the processor first: a burst of clients is shared with the siblings on
+    // this socket instead of going to the worker that happened to run.
+    const bool accepted = self->accept_one(listener->native_handle());
+    ::sched_yield();
+    if (!accepted) {
       pause_timer.expires_after(100ms);
       co_await pause_timer.async_wait(asio::redirect_error(use_awaitable, error));
     }
