@@ -19,13 +19,16 @@ namespace {
 constexpr Duration warm_up_patience = 2s;  // a server that does not answer must not keep a worker from saying so (503)
 constexpr Duration warm_up_step = 50ms;
 
-std::string what_of(std::exception_ptr error) {
+// How a life ends by this exception: an ExitError brings its own code (78 stops the instance), anything else is the worker's failure.
+LifeOutcome outcome_of(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
+  } catch (const ExitError& e) {
+    return {to_int(e.code()), e.what()};
   } catch (const std::exception& e) {
-    return e.what();
+    return {to_int(ExitCode::software), e.what()};
   } catch (...) {
-    return "an exception of an unknown type";
+    return {to_int(ExitCode::software), "an exception of an unknown type"};
   }
 }
 
@@ -58,15 +61,13 @@ LifeOutcome WorkerLife::run() {
     worker_->context_ = &context_;
     heartbeat_->start();
     asio::co_spawn(*loop_, live(), [this](std::exception_ptr error) {
-      if (error && outcome_.code == 0) outcome_ = LifeOutcome{to_int(ExitCode::software), what_of(error)};
+      if (error && outcome_.code == 0) outcome_ = outcome_of(error);
       heartbeat_->stop();
       loop_->stop();
     });
     loop_->run();
-  } catch (const ExitError& e) {
-    outcome_ = LifeOutcome{to_int(e.code()), e.what()};
-  } catch (const std::exception& e) {  // thrown through the loop by a handler
-    outcome_ = LifeOutcome{to_int(ExitCode::software), e.what()};
+  } catch (...) {  // thrown by the constructor of the worker or a driver, or through the loop by a handler
+    outcome_ = outcome_of(std::current_exception());
   }
   slot.ready.set(0);
   slot.reason.set(outcome_.message);
@@ -124,7 +125,7 @@ awaitable<void> WorkerLife::live() {
 
   asio::co_spawn(*loop_, work(), [this](std::exception_ptr error) {
     work_done_ = true;
-    if (error) outcome_ = LifeOutcome{to_int(ExitCode::software), what_of(error)};
+    if (error) outcome_ = outcome_of(error);
     wake_->cancel();
   });
   while (!work_done_ && !drain_asked_ && !stop_asked_) {
@@ -162,7 +163,7 @@ awaitable<void> WorkerLife::end_gracefully(Deadline deadline) {
   const auto drained = std::make_shared<bool>(false);  // the deadline may come first
   asio::co_spawn(*loop_, worker_->drain(deadline), [this, drained](std::exception_ptr error) {
     *drained = true;
-    if (error) log::error(text("drain() failed: ", what_of(error)));
+    if (error) log::error(text("drain() failed: ", outcome_of(error).message));
     wake_->cancel();
   });
   while (!(*drained && work_done_) && !stop_asked_ && !deadline.passed(Clock::now())) {
