@@ -115,7 +115,7 @@ nlohmann::json Cluster::worker(int slot) const {
 
 pid_t Cluster::worker_pid(int slot) const {
   const auto row = worker(slot);
-  return row.is_null() ? 0 : row.at("pid").get<pid_t>();
+  return row.is_null() || row.at("pid").is_null() ? 0 : row.at("pid").get<pid_t>();
 }
 
 bool Cluster::wait_workers(int count, Duration limit) const {

@@ -64,7 +64,7 @@ class Cluster {
   nlohmann::json workers() const { return ctl_json({"workers"}); }
   // The row of this slot; null if there is none.
   nlohmann::json worker(int slot) const;
-  pid_t worker_pid(int slot) const;
+  pid_t worker_pid(int slot) const;  // 0 while nobody lives in the slot
   // True once `count` workers and no more are in state ready, and nobody drains.
   bool wait_workers(int count, Duration limit = 10s) const;
   // True once the slot is ready in a generation above `generation`.

@@ -46,13 +46,23 @@ void judge_workers(const shm::Segment& segment, const Totals& totals, Reasons& r
   if (!explained) reasons.add("workers", text(ready, " of ", totals.workers_wanted, " wanted workers are ready"));
 }
 
+// After an unclean end no permit is usable until the server has said that the earlier sessions are gone.
+bool all_quarantined(const shm::Segment& segment, std::uint32_t server) {
+  const budget::Counts rows = budget::count(segment.rows(server).subspan(segment.servers()[server].confirm));
+  return rows.of(budget::RowState::quarantined) > 0 && rows.held() + rows.of(budget::RowState::free) == 0;
+}
+
 void judge_servers(const shm::Segment& segment, Reasons& reasons) {
-  for (const shm::Server& server : segment.servers()) {
+  for (std::uint32_t i = 0; i < segment.header().servers; ++i) {
+    const shm::Server& server = segment.servers()[i];
     const auto state = static_cast<shm::ServerState>(server.state.get());
-    if (state == shm::ServerState::ready) continue;
+    const bool waiting = state == shm::ServerState::ready && all_quarantined(segment, i);
+    if (state == shm::ServerState::ready && !waiting) continue;
     const std::string error = presentable(server.janitor_error.get()), arithmetic = presentable(server.arithmetic.get());
     const std::string subject = text("server ", server.name);
-    if (state == shm::ServerState::refused) {
+    if (waiting) {
+      reasons.add(subject, text("every permit waits for the server to confirm that earlier sessions are gone", error.empty() ? "" : ": ", error));
+    } else if (state == shm::ServerState::refused) {
       reasons.add(subject, arithmetic.empty() ? "its budget is refused" : text("its budget is refused: ", arithmetic));
     } else {
       reasons.add(subject, text("its capacity has not been asked yet", error.empty() ? "" : ": ", error));

@@ -3,13 +3,13 @@
 #include <sluice/core/child.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/log.hpp>
+#include <sluice/core/memory.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/server.hpp>
 #include <sluice/launch/instance.hpp>
 #include <sluice/supervise/instance_lock.hpp>
 #include <sluice/supervise/supervisor.hpp>
 
-#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -94,7 +94,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
     return runtime::run_janitor(instance.janitor_inputs(channel, generation));
   };
 
-  ::malloc_trim(0);  // what reading the configuration needed is not needed again
+  release_startup_memory();
   supervise::Supervisor supervisor(instance.segment(), config, counts, std::move(keeper), std::move(entries));
   const int code = supervisor.run();
   ::unlink(control_path.c_str());

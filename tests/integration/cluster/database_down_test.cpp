@@ -10,7 +10,8 @@
 namespace sluice::test {
 namespace {
 
-const std::vector<std::string> impatient{"--pools.main.acquire_timeout", "1s", "--pools.main.connect_timeout", "1s", "--pools.main.connect_backoff_max", "300ms"};
+const std::vector<std::string> impatient{"--pools.main.acquire_timeout", "1s",   "--pools.main.connect_timeout", "1s",    "--pools.main.connect_backoff_max", "300ms",
+                                        "--pools.main.keepalive",       "500ms", "--pools.main.close_timeout",   "500ms"};
 
 bool answers(const Cluster& cluster) {
   return eventually(10s, [&] {
@@ -36,6 +37,7 @@ void check_refused_in_time(const Cluster& cluster) {
   for (const char* target : {"/users/1", "/orders/1"}) {
     const TimePoint asked = Clock::now();
     const auto response = cluster.get(target, 10s);
+    INFO(target << ": " << response.status << " " << response.body);
     CHECK(response.status == 503);
     CHECK(Clock::now() - asked < scaled(2s));
     CHECK(response.body.find("secret") == std::string::npos);

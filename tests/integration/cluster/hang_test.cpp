@@ -33,7 +33,7 @@ TEST_CASE("A stopped worker shows its heartbeat age at once, and is replaced pas
   CHECK(slowest < scaled(100ms));
   MESSAGE("slowest status " << to_millis(slowest) << " ms, heartbeat age " << age << " ms");
   // The table for people says it too.
-  CHECK(cluster.ctl({"workers"}).out.find("heartbeat") != std::string::npos);
+  CHECK(cluster.ctl({"workers"}).out.find("HEARTBEAT") != std::string::npos);
   for (int i = 0; i < 5; ++i) CHECK(cluster.get("/ping").status == 200);  // the sibling serves
 
   CHECK(cluster.wait_generation_above(1, 1, 4s));

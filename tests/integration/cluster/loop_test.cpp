@@ -72,7 +72,7 @@ struct FullBacklog {
 // Queries take at most a second; they may succeed (a slow but sound server) or not.
 void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::string> further_flags = {}, std::vector<std::string> wrapper = {}) {
   std::vector<std::string> flags{"--pools.other.url", url, "--pools.other.warm_up", "false", "--pools.other.connect_timeout", "1s",
-                                 "--pools.other.connect_backoff_max", "200ms"};
+                                 "--pools.other.connect_backoff_max", "200ms", "--pools.other.close_timeout", "300ms"};
   flags.insert(flags.end(), further_flags.begin(), further_flags.end());
   if (std::find(flags.begin(), flags.end(), "--servers.other.total") == flags.end()) flags.insert(flags.end(), {"--servers.other.total", "4"});
   Cluster cluster({.application = "testapp", .workers = "1", .flags = flags, .wrapper = std::move(wrapper), .wait_ready = false});
@@ -86,7 +86,7 @@ void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::st
   }));
   std::atomic<int> running{6};
   std::atomic<int> answered{0};
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < 3; ++i)
     clients.emplace_back([&] {
       for (int k = 0; k < 2; ++k, --running) {
@@ -96,7 +96,7 @@ void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::st
       }
     });
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });
-  for (std::thread& client : clients) client.join();
+  for (std::jthread& client : clients) client.join();
   CHECK(answered == 6);
   CHECK(slowest < scaled(50ms));
   CHECK(longest_gap(cluster) < scaled(50ms));
@@ -113,7 +113,7 @@ TEST_CASE("One worker runs two statements of two seconds at once, and answers pi
   SHOW_LOG_OF(cluster);
   const TimePoint started = Clock::now();
   std::atomic<int> good{0}, running{2};
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < 2; ++i)
     clients.emplace_back([&] {
       good += cluster.get("/sleep/main?seconds=2", 10s).status == 200;
@@ -121,7 +121,7 @@ TEST_CASE("One worker runs two statements of two seconds at once, and answers pi
     });
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });
   const Duration both = Clock::now() - started;
-  for (std::thread& client : clients) client.join();
+  for (std::jthread& client : clients) client.join();
   CHECK(good == 2);
   CHECK(both >= 2s);
   CHECK(both < 2s + scaled(500ms));
@@ -186,14 +186,14 @@ TEST_CASE("Closing busy connections does not hold up the loop, and the server's 
   Cluster cluster({.application = "testapp", .workers = "1", .url = server->url()});
   SHOW_LOG_OF(cluster);
   std::atomic<int> running{4}, late{0};
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < 4; ++i)
     clients.emplace_back([&] {
       late += cluster.get("/sleep/main?seconds=60&within_ms=300", 10s).status == 503;
       --running;
     });
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });
-  for (std::thread& client : clients) client.join();
+  for (std::jthread& client : clients) client.join();
   CHECK(late == 4);
   CHECK(slowest < scaled(50ms));
   CHECK(longest_gap(cluster) < scaled(50ms));

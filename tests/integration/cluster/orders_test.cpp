@@ -62,7 +62,7 @@ TEST_CASE("The same idempotency key from many clients at once makes one order") 
   }
   Cluster cluster({.workers = "4", .url = database.url()});
   SHOW_LOG_OF(cluster);
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   std::vector<std::string> bodies(8);
   std::vector<unsigned> statuses(8);
   for (std::size_t i = 0; i < 8; ++i)
@@ -71,7 +71,7 @@ TEST_CASE("The same idempotency key from many clients at once makes one order") 
       bodies[i] = response.body;
       statuses[i] = response.status;
     });
-  for (std::thread& client : clients) client.join();
+  for (std::jthread& client : clients) client.join();
   for (std::size_t i = 0; i < 8; ++i) {
     INFO(statuses[i] << " " << bodies[i]);
     REQUIRE(statuses[i] < 300);

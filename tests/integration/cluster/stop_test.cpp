@@ -10,6 +10,24 @@
 
 namespace sluice::test {
 
+namespace {
+
+// Stops a loaded cluster in this way: whoever was accepted is answered.
+void check_graceful_stop(const Database& database, const std::function<void(Cluster&)>& stop) {
+  Cluster cluster({.workers = "3", .url = database.url()});
+  SHOW_LOG_OF(cluster);
+  Load load(cluster.http_port());
+  REQUIRE(load.wait_answers(500));
+  load.expect_end();
+  stop(cluster);
+  CHECK(cluster.wait_exit(15s) == 0);
+  CHECK(load.stop().unexpected() == "");
+  CHECK(cluster.leftovers() == "");
+  if (database.server) CHECK(sessions(*database.server, cluster).empty());
+}
+
+}  // namespace
+
 TEST_CASE("A graceful stop under load answers every request that it accepted, and exits with 0") {
   Database database;
   SUBCASE("on SQLite") {}
@@ -17,21 +35,9 @@ TEST_CASE("A graceful stop under load answers every request that it accepted, an
     database.server = postgres();
     if (!database.server) return;
   }
-  Cluster cluster({.workers = "3", .url = database.url()});
-  SHOW_LOG_OF(cluster);
-  Load load(cluster.http_port(), {.users = 100});
-  REQUIRE(load.wait_answers(1000));
-  load.expect_end();
-  SUBCASE("by SIGTERM") { CHECK(cluster.stop(SIGTERM) == 0); }
-  SUBCASE("by SIGINT") { CHECK(cluster.stop(SIGINT) == 0); }
-  SUBCASE("by ctl stop") {
-    CHECK(cluster.ctl({"stop"}).exit_code == 0);
-    CHECK(cluster.wait_exit(15s) == 0);
-  }
-  const LoadResult result = load.stop();
-  CHECK(result.unexpected() == "");
-  CHECK(cluster.leftovers() == "");
-  if (database.server) CHECK(sessions(*database.server, cluster).empty());
+  check_graceful_stop(database, [](Cluster& cluster) { ::kill(cluster.master(), SIGTERM); });
+  check_graceful_stop(database, [](Cluster& cluster) { ::kill(cluster.master(), SIGINT); });
+  check_graceful_stop(database, [](Cluster& cluster) { CHECK(cluster.ctl({"stop"}).exit_code == 0); });
 }
 
 TEST_CASE("A graceful stop lets a slow request finish") {
@@ -40,7 +46,7 @@ TEST_CASE("A graceful stop lets a slow request finish") {
   Cluster cluster({.application = "testapp", .url = server->url()});
   SHOW_LOG_OF(cluster);
   std::atomic<int> status{0};
-  std::thread client([&] { status = static_cast<int>(cluster.get("/sleep/main?seconds=1.5", 10s).status); });
+  std::jthread client([&] { status = static_cast<int>(cluster.get("/sleep/main?seconds=1.5", 10s).status); });
   CHECK(eventually(3s, [&] {
     for (const auto& worker : cluster.workers())
       if (worker.at("in_flight") == 1) return true;
@@ -58,7 +64,7 @@ TEST_CASE("SIGQUIT, and a second SIGTERM, end at once even what would take a min
   if (!server) return;
   Cluster cluster({.application = "testapp", .url = server->url(), .flags = {"--http.request_timeout", "2min"}});
   SHOW_LOG_OF(cluster);
-  std::thread client([&] { CHECK_THROWS_AS(cluster.get("/sleep/main?seconds=60", 90s), Error); });
+  std::jthread client([&] { CHECK_THROWS_AS(cluster.get("/sleep/main?seconds=60", 90s), Error); });
   CHECK(eventually(3s, [&] {
     const auto all = sessions(*server, cluster);
     return std::any_of(all.begin(), all.end(), [](const auto& s) { return s.state == "active"; });
@@ -80,7 +86,7 @@ TEST_CASE("SIGQUIT, and a second SIGTERM, end at once even what would take a min
 TEST_CASE("A worker that does not finish within the graceful timeout is ended") {
   Cluster cluster({.application = "testapp", .flags = {"--graceful_timeout", "1s"}});
   SHOW_LOG_OF(cluster);
-  std::thread client([&] {
+  std::jthread client([&] {
     try {
       cluster.get("/hold/main?ms=60000", 90s);
     } catch (const Error&) {

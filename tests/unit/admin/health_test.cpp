@@ -104,6 +104,18 @@ TEST_CASE("a server that is still asked or refused is a reason with the arithmet
   CHECK(overall(segment) == "unhealthy");
 }
 
+TEST_CASE("a server whose every permit waits for confirmation is a reason, with what the janitor met") {
+  auto segment = sample_segment();
+  segment.servers()[0].janitor_error.set("no answer");
+  CHECK(readiness(segment).ok);
+  for (shm::Row& row : segment.rows(0).subspan(1, 12)) {
+    const budget::Owner owner = budget::Owner::unpack(row.owner.load());
+    if (owner.state == budget::RowState::free) REQUIRE(budget::claim(row, budget::Life{1, 3}, sample_now));
+    REQUIRE(budget::quarantine(row, budget::Owner::unpack(row.owner.load()), sample_now));
+  }
+  CHECK(reason(readiness(segment).body, "server main") == "every permit waits for the server to confirm that earlier sessions are gone: no answer");
+}
+
 TEST_CASE("a pool that some workers cannot reach degrades, one that nobody reaches is unhealthy") {
   auto segment = sample_segment();
   segment.pool_stats(0, 0).reachable.set(2);
