@@ -8,10 +8,12 @@ namespace sluice::postgres {
 namespace {
 
 // A session's birth as a whole number; the same expression names a session at connect, in the list and when it is ended.
+// Of another role's session (a second pool with another user) only pid and application_name are shown: its birth is unknown
+// (0), and it counts as old (a year), so that it may be anybody's.
 constexpr const char* sessions_sql =
-    "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint, application_name, "
-    "(extract(epoch FROM clock_timestamp() - backend_start) * 1000000)::bigint "
-    "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND starts_with(application_name, $1)";
+    "SELECT pid, coalesce((extract(epoch FROM backend_start) * 1000000)::bigint, 0), application_name, "
+    "coalesce((extract(epoch FROM clock_timestamp() - backend_start) * 1000000)::bigint, 31536000000000) "
+    "FROM pg_stat_activity WHERE coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid() AND starts_with(application_name, $1)";
 
 // reserved_connections exists from PostgreSQL 16 on.
 constexpr const char* capacity_sql =
@@ -24,7 +26,7 @@ constexpr const char* capacity_sql =
 // Identity is checked by the statement that ends the session: a process id may belong to somebody else by now.
 constexpr const char* end_sql =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE pid = $1 AND application_name = $2 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $3";
+    "WHERE pid = $1 AND application_name = $2 AND coalesce((extract(epoch FROM backend_start) * 1000000)::bigint, 0) = $3";
 
 std::uint32_t count_of(std::int64_t n) { return static_cast<std::uint32_t>(std::max<std::int64_t>(n, 0)); }
 
