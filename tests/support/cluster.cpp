@@ -64,6 +64,11 @@ Environment Cluster::environment() const {
   return out;
 }
 
+void Cluster::reconfigure(const std::string& url, std::vector<std::string> flags) {
+  if (!url.empty()) setup_.url = url;
+  setup_.flags = std::move(flags);
+}
+
 void Cluster::start() {
   if (running_) throw std::logic_error("the cluster runs already");
   std::vector<std::string> whole = setup_.wrapper;

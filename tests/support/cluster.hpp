@@ -39,6 +39,8 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
   ~Cluster();
 
+  // For the next start(): these instead of the setup's url and flags.
+  void reconfigure(const std::string& url, std::vector<std::string> flags);
   // The constructor does both. Again after the end: a new life in the same directory, on the same ports.
   void start();
   // Throws std::runtime_error with the end of the log if /readyz does not say 200 in time, or the master ended.

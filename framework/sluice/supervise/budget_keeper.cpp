@@ -131,6 +131,7 @@ bool BudgetKeeper::all_free() const {
 std::uint32_t BudgetKeeper::awaiting_proof() const {
   std::uint32_t n = 0;
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    if (!segment_.servers()[i].janitor_error.get().empty()) continue;
     for (const shm::Row& row : segment_.rows(i)) {
       const budget::Owner owner = budget::Owner::unpack(row.owner.load());
       n += owner.state == RowState::quarantined && owner.life.slot != budget::earlier_slot;

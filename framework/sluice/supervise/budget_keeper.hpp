@@ -35,7 +35,8 @@ class BudgetKeeper {
   bool needs_janitor() const;
   // Every row is free or disabled: nothing is left on any server.
   bool all_free() const;
-  // Rows of this fleet whose sessions may still exist; what an earlier fleet left is the next start's to ask for as well.
+  // Rows of this fleet whose sessions may still exist, on servers that can be asked. The rest, and what an earlier fleet
+  // left, is for the next start to find out.
   std::uint32_t awaiting_proof() const;
 
  private:

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+
 namespace sluice::test {
 namespace {
 
@@ -109,8 +111,14 @@ TEST_CASE("An unreachable database: nobody exits, 503 within the deadline, /read
   REQUIRE(::listen(silent.get(), 64) == 0);
   auto flags = impatient;
   flags.insert(flags.end(), {"--servers.main.total", "8"});
-  Cluster cluster({.workers = "2", .url = "postgres://app:secret@" + local(port) + "/app", .flags = flags, .wait_ready = false});
+  const std::string url = "postgres://app:secret@" + local(port) + "/app";
+  Cluster cluster({.workers = "2"});
   SHOW_LOG_OF(cluster);
+  REQUIRE(cluster.stop() == 0);
+  SUBCASE("after a clean end, when workers may connect at once") {}
+  SUBCASE("after an unclean end, when no permit is free before the server was asked") { std::filesystem::remove(cluster.directory() / (cluster.instance() + ".lock")); }
+  cluster.reconfigure(url, flags);
+  cluster.start();
   REQUIRE(answers(cluster));
   check_refused_in_time(cluster);
   CHECK(readiness_reason(cluster, "main").find("secret") == std::string::npos);

@@ -75,8 +75,12 @@ void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::st
                                  "--pools.other.connect_backoff_max", "200ms", "--pools.other.close_timeout", "300ms"};
   flags.insert(flags.end(), further_flags.begin(), further_flags.end());
   if (std::find(flags.begin(), flags.end(), "--servers.other.total") == flags.end()) flags.insert(flags.end(), {"--servers.other.total", "4"});
-  Cluster cluster({.application = "testapp", .workers = "1", .flags = flags, .wrapper = std::move(wrapper), .wait_ready = false});
+  // A clean end first: after an unclean one the worker would get no permit until the other server has answered.
+  Cluster cluster({.application = "testapp", .workers = "1", .wrapper = std::move(wrapper)});
   SHOW_LOG_OF(cluster);
+  REQUIRE(cluster.stop() == 0);
+  cluster.reconfigure({}, flags);
+  cluster.start();
   REQUIRE(eventually(10s, [&] {
     try {
       return cluster.get("/ping").status == 200;
@@ -98,6 +102,11 @@ void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::st
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });
   for (std::jthread& client : clients) client.join();
   CHECK(answered == 6);
+  for (const auto& pool : cluster.ctl_json({"pools"})) {
+    if (pool.at("pool") != "other") continue;
+    INFO(pool.dump());
+    CHECK(pool.at(succeeds ? "connects" : "connect_errors").get<int>() > 0);  // it did meet
+  }
   CHECK(slowest < scaled(50ms));
   CHECK(longest_gap(cluster) < scaled(50ms));
   MESSAGE("slowest ping " << to_millis(slowest) << " ms, longest heartbeat gap " << to_millis(longest_gap(cluster)) << " ms");

@@ -128,6 +128,8 @@ TEST_CASE("rows of an ended life wait for the server's word, those of a local se
     f.tick();
     CHECK(f.rows(RowState::quarantined) == (local ? 0 : 1));
     CHECK(f.keeper.awaiting_proof() == (local ? 0 : 1));
+    f.segment.servers()[0].janitor_error.set("no answer");
+    CHECK(f.keeper.awaiting_proof() == 0);  // nobody can be asked
     CHECK(f.keeper.all_free() == local);
   }
 }
