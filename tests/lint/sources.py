@@ -30,11 +30,11 @@ def line_of(text: str, position: int) -> int:
 
 def tracked(*under: str) -> list[pathlib.Path]:
     """Files under these folders of the repository (all without any), except what git ignores."""
-    listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *under],
-                             capture_output=True, check=False)
-    if listing.returncode == 0:
+    try:
+        listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *under],
+                                 capture_output=True, check=True)
         paths = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
-    else:  # an archive without git
+    except (OSError, subprocess.CalledProcessError):  # an archive, or no git here
         starts = [ROOT / name for name in under] or [ROOT]
         paths = [path for start in starts for path in start.rglob("*") if not {"build", ".git"} & set(path.relative_to(ROOT).parts)]
     return sorted(path for path in paths if path.is_file())
