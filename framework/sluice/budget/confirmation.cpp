@@ -20,6 +20,11 @@ SweepPlan plan_sweep(const SweepInput& in) {
                        [&s](const RowView& r) { return r.session != 0 && r.owner.life == s.life && same_session(r, s); });
   };
 
+  // A life that is connecting has sessions whose id nobody has published yet.
+  const auto connecting = [&in](Life life) {
+    return std::any_of(in.rows.begin(), in.rows.end(), [life](const RowView& r) { return r.owner == Owner{RowState::connecting, life}; });
+  };
+
   std::size_t earlier_sessions = 0;
   for (std::size_t i = 0; i < in.sessions.size(); ++i) {
     const Session& s = in.sessions[i];
@@ -46,9 +51,10 @@ SweepPlan plan_sweep(const SweepInput& in) {
       gone = !invisible_possible;
       for (std::size_t i = 0; i < in.sessions.size(); ++i) {
         const Session& s = in.sessions[i];
-        if (!s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age + own_close_grace < since) continue;
+        // What began after the row was given up is another connect of a living life.
+        if (!s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age < since) continue;
         gone = false;
-        if (since >= own_close_grace) end.insert(i);
+        if (since >= own_close_grace && !connecting(s.life)) end.insert(i);
       }
     }
     if (gone)

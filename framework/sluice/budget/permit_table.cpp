@@ -59,10 +59,11 @@ bool release_proven(shm::Row& row, Owner expected, std::int64_t now) noexcept {
 }
 
 bool quarantine(shm::Row& row, Owner expected, std::int64_t now) noexcept {
-  std::uint64_t word = expected.pack();
-  if (!row.owner.compare_exchange_strong(word, Owner{RowState::quarantined, expected.life}.pack())) return false;
+  // The time first: nobody may take the age of the old state for the age of the quarantine. The owner is gone, so nobody else writes it.
+  if (row.owner.load() != expected.pack()) return false;
   row.changed_nanos.store(now, std::memory_order_relaxed);
-  return true;
+  std::uint64_t word = expected.pack();
+  return row.owner.compare_exchange_strong(word, Owner{RowState::quarantined, expected.life}.pack());
 }
 
 bool claim(shm::Row& row, Life life, std::int64_t now) noexcept {
@@ -75,18 +76,25 @@ bool claim(shm::Row& row, Life life, std::int64_t now) noexcept {
 std::optional<std::uint32_t> Share::claim(std::int64_t now) noexcept {
   if (held_ >= limit()) return std::nullopt;
   const std::uint64_t free_word = Owner{RowState::free, {}}.pack();
-  if (max_connecting_ > 0) {
-    std::uint32_t connecting = 0;
-    for (const shm::Row& row : rows_) connecting += Owner::unpack(row.owner.load(std::memory_order_relaxed)).state == RowState::connecting;
-    if (connecting >= max_connecting_) return std::nullopt;
-  }
+  if (max_connecting_ > 0 && connecting() >= max_connecting_) return std::nullopt;
   for (std::uint32_t i = first_; i < rows_.size(); ++i) {
     if (rows_[i].owner.load(std::memory_order_relaxed) != free_word) continue;
     if (!budget::claim(rows_[i], life_, now)) continue;
     ++held_;
+    // Others may have claimed since the count. Whoever sees too many afterwards steps back; two that both do try again.
+    if (max_connecting_ > 0 && connecting() > max_connecting_) {
+      released(i, now);
+      return std::nullopt;
+    }
     return i;
   }
   return std::nullopt;
+}
+
+std::uint32_t Share::connecting() const noexcept {
+  std::uint32_t n = 0;
+  for (const shm::Row& row : rows_) n += Owner::unpack(row.owner.load()).state == RowState::connecting;
+  return n;
 }
 
 void Share::connected(std::uint32_t row, std::uint64_t session, std::uint64_t birth, std::int64_t now) noexcept {

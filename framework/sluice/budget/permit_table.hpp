@@ -125,10 +125,12 @@ class Share {
   // closing or connecting → quarantined: no proof. The janitor takes over.
   void quarantined(std::uint32_t row, std::int64_t now) noexcept;
 
-  // At most this many rows of the server are `connecting` over all workers; 0: unlimited. Best effort within one rescan.
+  // At most this many rows of the server are `connecting` over all workers; 0: unlimited.
   void set_max_connecting(std::uint32_t n) noexcept { max_connecting_ = n; }
 
  private:
+  std::uint32_t connecting() const noexcept;
+
   std::span<shm::Row> rows_;
   std::uint32_t first_;
   Life life_;

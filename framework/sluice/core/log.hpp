@@ -21,7 +21,7 @@ void configure(const Settings& settings);
 // The name in front of every line of this thread: "master", "admin", "web 0". Copied.
 void set_name(std::string_view name);
 
-// Opens the log file anew (after rotation). No effect on stderr.
+// Opens the log file anew (after rotation); if that fails, says so and keeps the old one. No effect on stderr. Any thread.
 void reopen();
 
 bool enabled(Level level) noexcept;

@@ -40,6 +40,8 @@ void release_startup_memory() {
     if (parse_header(line, current)) continue;
     unsigned long kib = 0;
     if (current.of_file && std::sscanf(line.c_str(), "Anonymous: %lu kB", &kib) == 1 && kib == 0) droppable.push_back(current);
+    if (current.of_file && std::sscanf(line.c_str(), "Swap: %lu kB", &kib) == 1 && kib != 0 && !droppable.empty() && droppable.back().begin == current.begin)
+      droppable.pop_back();  // modified, though not in memory
   }
   for (const Mapping& m : droppable) ::madvise(reinterpret_cast<void*>(m.begin), m.end - m.begin, MADV_DONTNEED);
 }

@@ -94,6 +94,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
     return runtime::run_janitor(instance.janitor_inputs(channel, generation));
   };
 
+  lock.mark_running();
   release_startup_memory();
   supervise::Supervisor supervisor(instance.segment(), config, counts, std::move(keeper), std::move(entries));
   const int code = supervisor.run();

@@ -1,5 +1,6 @@
 // --foreground: one worker in this process, for a debugger. No fork, no admin process; the budget is kept and the servers
 // are asked by two threads that touch nothing but the segment.
+#include <sluice/core/child.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
@@ -8,7 +9,9 @@
 #include <sluice/supervise/aggregation.hpp>
 #include <sluice/supervise/instance_lock.hpp>
 
+#include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -18,19 +21,23 @@ namespace sluice::launching {
 namespace {
 
 // What the master's tick does, as far as one worker needs it.
-void keep(Instance& instance, supervise::BudgetKeeper& keeper, const std::atomic<bool>& end) {
+void keep(Instance& instance, supervise::BudgetKeeper& keeper, const std::atomic<bool>& end, std::atomic<bool>& refused) {
   log::set_name("keeper");
   const std::size_t n = instance.segment().header().max_workers;
   const auto active = std::make_unique<bool[]>(n);
   const auto draining = std::make_unique<bool[]>(n);
   active[0] = true;
   const auto ended = [](budget::Life life) { return life.slot != budget::janitor_slot && !(life.slot == 0 && life.generation == 1); };
-  std::string last_refusal;
+  bool told = false;
   while (!end.load()) {
     const auto change = keeper.tick(now_nanos(), {active.get(), n}, {draining.get(), n}, ended);
     for (const auto& line : change.lines) log::info(line);
     for (const auto& line : change.warnings) log::warning(line);
-    if (!change.refused.empty() && change.refused != last_refusal) log::error(last_refusal = change.refused);
+    if (!change.refused.empty() && !refused.exchange(true)) log::error(change.refused);
+    if (refused.load() && !told && instance.segment().slots()[0].alive_generation.acquire() == 1) {
+      told = true;
+      ::kill(::getpid(), SIGTERM);  // the worker drains as if a user had asked
+    }
     supervise::Summary summary;
     summary.state = shm::InstanceState::running;
     summary.workers_wanted = 1;
@@ -40,9 +47,38 @@ void keep(Instance& instance, supervise::BudgetKeeper& keeper, const std::atomic
   }
 }
 
+// The keeper and the janitor as threads, ended and joined however the worker ends.
+class Helpers {
+ public:
+  Helpers(Instance& instance, supervise::BudgetKeeper& keeper, std::atomic<bool>& refused) : channel_(message_socket_pair()) {
+    keeper_ = std::thread([&, this] { keep(instance, keeper, end_, refused); });
+    janitor_ = std::thread([&instance, channel = channel_.second.get()] {
+      log::set_name("janitor");
+      runtime::JanitorInputs inputs = instance.janitor_inputs(channel, 1);
+      inputs.stay = true;
+      runtime::run_janitor(inputs);
+    });
+  }
+  Helpers(const Helpers&) = delete;
+  ~Helpers() {
+    ::shutdown(channel_.first.get(), SHUT_RDWR);  // end of stream: the janitor gives its permit back
+    janitor_.join();
+    end_.store(true);
+    keeper_.join();
+  }
+
+ private:
+  std::pair<Descriptor, Descriptor> channel_;
+  std::atomic<bool> end_{false};
+  std::thread keeper_;
+  std::thread janitor_;
+};
+
 }  // namespace
 
 int run_foreground(const config::Config& config, const std::vector<Kind>& kinds) {
+  child::set_title(config.name + ": foreground");  // arguments may hold a password
+  ::signal(SIGPIPE, SIG_IGN);
   Instance instance(config, kinds);
   const std::string refusal = instance.make_keeper(false).refusal(1);
   if (!refusal.empty()) throw ExitError(ExitCode::config, refusal);
@@ -56,22 +92,15 @@ int run_foreground(const config::Config& config, const std::vector<Kind>& kinds)
   slot.state.set(static_cast<std::uint64_t>(shm::SlotState::ready));
   slot.pid.set(static_cast<std::uint64_t>(instance.segment().header().master_pid));
 
-  std::atomic<bool> end{false};
-  auto [ours, theirs] = message_socket_pair();
-  std::thread keeper_thread([&] { keep(instance, keeper, end); });
-  std::thread janitor_thread([&, channel = theirs.get()] {
-    log::set_name("janitor");
-    runtime::JanitorInputs inputs = instance.janitor_inputs(channel, 1);
-    inputs.stay = true;
-    runtime::run_janitor(inputs);
-  });
-  const int code = runtime::host_foreground(instance.host_inputs(-1), {0, 1, 0});
-  ::shutdown(ours.get(), SHUT_RDWR);  // end of stream: the janitor gives its permit back
-  janitor_thread.join();
-  end.store(true);
-  keeper_thread.join();
+  lock.mark_running();
+  int code = 0;
+  std::atomic<bool> refused{false};
+  {
+    const Helpers helpers(instance, keeper, refused);
+    code = runtime::host_foreground(instance.host_inputs(-1), {0, 1, 0});
+  }
   if (keeper.all_free()) lock.mark_clean();
-  return code;
+  return refused.load() ? to_int(ExitCode::config) : code;
 }
 
 }  // namespace sluice::launching

@@ -38,15 +38,29 @@ shm::Segment make_segment(const config::Config& config, const std::vector<Kind>&
     local.push_back(false);
     shape.servers.push_back({name, std::max(server.capacity, server.total.value_or(0))});
   }
+  std::vector<bool> used(server_order.size());
   for (const auto& [name, pool] : config.pools) {
     const auto server = std::find_if(server_order.begin(), server_order.end(), [&p = pool](const config::Server& s) { return s.name == p.server; });
     if (server == server_order.end()) throw ExitError(ExitCode::config, text("pools.", name, ".server: there is no server '", pool.server, "'"));
     const auto index = static_cast<std::uint32_t>(server - server_order.begin());
     const pool::Driver& driver = driver_of(pool);
     local[index] = driver.local;
+    used[index] = true;
+    if (!driver.local && !driver.make_inspector && pool.server != "" && server->via != config::Via::proxy)
+      throw ExitError(ExitCode::config, text("pools.", name, ".url: this driver cannot ask its server, so its budget cannot be confirmed; set servers.", server->name, ".via: proxy"));
     driver.make_connector(pool, pool::Identity{config.instance, "00000000", 0, 0});  // a malformed url or option is found here, not in every worker
     pool_order.push_back(name);
     shape.pools.push_back({name, pool::scheme_of(pool.url), index, pool.max.value_or(0)});
+  }
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    if (used[i]) continue;
+    std::vector<std::string_view> names;
+    for (std::size_t j = 0; j < used.size(); ++j) {
+      if (used[j]) names.push_back(server_order[j].name);
+    }
+    const std::string_view near = closest(server_order[i].name, names.data(), names.data() + names.size());
+    throw ExitError(ExitCode::config, text("servers.", server_order[i].name, ": no pool uses this server", near.empty() ? "" : text("; did you mean '", near, "'?"),
+                                           "; name it in a pool's `server`, or leave it out"));
   }
   return shm::Segment::create(shape);
 }

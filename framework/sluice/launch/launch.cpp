@@ -39,10 +39,9 @@ int run(const std::vector<launching::Kind>& kinds, const config::Application& ap
   }
   for (const std::string& warning : loaded.warnings) log::warning(warning);
   if (loaded.action == Action::check_config) {
-    launching::count_workers(loaded.config, kinds);
-    launching::Instance instance(loaded.config, kinds);
     std::uint32_t workers = 0;
     for (const auto& count : launching::count_workers(loaded.config, kinds)) workers += count.workers;
+    launching::Instance instance(loaded.config, kinds);
     const std::string refusal = instance.make_keeper(false).refusal(workers);
     if (!refusal.empty()) throw ExitError(ExitCode::config, refusal);
     std::cout << "the configuration is valid\n";

@@ -39,6 +39,28 @@ void obey(WorkerLife& life, const shm::Message& message) {
   if (message.type == shm::MessageType::stop_worker) life.request_stop();
 }
 
+// SIGTERM and SIGINT as sent to a whole control group or by hand: the end is as graceful as the master's own.
+class TerminationSignals {
+ public:
+  TerminationSignals(asio::io_context& loop, std::function<void(bool first)> on_signal)
+      : signals_(loop, SIGINT, SIGTERM), on_signal_(std::move(on_signal)) {
+    wait();
+  }
+
+ private:
+  void wait() {
+    signals_.async_wait([this](const error_code& error, int) {
+      if (error) return;
+      on_signal_(std::exchange(first_, false));
+      wait();
+    });
+  }
+
+  asio::signal_set signals_;
+  std::function<void(bool)> on_signal_;
+  bool first_ = true;
+};
+
 shm::Message about(shm::MessageType type, const HostedLife& life) {
   shm::Message message;
   message.type = type;
@@ -65,6 +87,7 @@ int host_one(const HostInputs& inputs, const HostedLife& assigned) {
         obey(life, message);
       },
       [] { ::_exit(to_int(ExitCode::unavailable)); });  // nobody supervises us any more
+  const TerminationSignals signals(life.loop(), [&life](bool) { life.request_drain(); });
   return run_life(life, names).code;
 }
 
@@ -73,14 +96,7 @@ int host_foreground(const HostInputs& inputs, const HostedLife& assigned) {
   log::set_name(label_of(life_inputs));
   const LifeInputs names = life_inputs;
   WorkerLife life(std::move(life_inputs));
-  asio::signal_set signals(life.loop(), SIGINT, SIGTERM);
-  int asked = 0;
-  const std::function<void(const error_code&, int)> on_signal = [&](const error_code& error, int) {
-    if (error) return;
-    ++asked == 1 ? life.request_drain() : life.request_stop();
-    signals.async_wait(on_signal);
-  };
-  signals.async_wait(on_signal);
+  const TerminationSignals signals(life.loop(), [&life](bool first) { first ? life.request_drain() : life.request_stop(); });
   return run_life(life, names).code;
 }
 
@@ -89,7 +105,7 @@ namespace {
 // The main thread of a process in thread mode: starts, ends and joins threads; the master decides.
 class ThreadHost {
  public:
-  explicit ThreadHost(const HostInputs& inputs) : inputs_(inputs), channel_(loop_, inputs.channel) {}
+  explicit ThreadHost(const HostInputs& inputs) : inputs_(inputs), channel_(loop_, inputs.channel), signals_(loop_, [this](bool) { drain_all(); }) {}
 
   int run(const std::vector<HostedLife>& lives) {
     for (const HostedLife& life : lives) start(life);
@@ -106,6 +122,15 @@ class ThreadHost {
   };
 
   void start(const HostedLife& assigned) {
+    try {
+      run_on_thread(assigned);
+    } catch (const std::exception& e) {  // no thread to be had, for example: this life has ended, the others go on
+      lives_.erase(assigned.slot);
+      report_end(assigned, {to_int(ExitCode::temporary), e.what()});
+    }
+  }
+
+  void run_on_thread(const HostedLife& assigned) {
     LifeInputs inputs = inputs_.make_life(assigned.slot, assigned.generation, assigned.kind);
     inputs.on_ready = [this, assigned] { shm::send(inputs_.channel, about(shm::MessageType::worker_ready, assigned)); };
     Running& running = lives_[assigned.slot];
@@ -124,11 +149,19 @@ class ThreadHost {
     const auto it = lives_.find(assigned.slot);
     it->second.thread.join();
     lives_.erase(it);
+    report_end(assigned, outcome);
+    if (closed_ && lives_.empty()) loop_.stop();
+  }
+
+  void report_end(const HostedLife& assigned, const LifeOutcome& outcome) {
     shm::Message message = about(shm::MessageType::worker_ended, assigned);
     message.value = outcome.code;
     message.set_text(outcome.message);
     shm::send(inputs_.channel, message);
-    if (closed_ && lives_.empty()) loop_.stop();
+  }
+
+  void drain_all() {
+    for (auto& [slot, running] : lives_) running.life->request_drain();
   }
 
   void on_message(const shm::Message& message) {
@@ -150,6 +183,7 @@ class ThreadHost {
   const HostInputs& inputs_;
   asio::io_context loop_{1};
   Channel channel_;
+  TerminationSignals signals_;
   std::map<std::uint32_t, Running> lives_;
   bool closed_ = false;
 };

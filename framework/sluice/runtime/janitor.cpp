@@ -75,7 +75,7 @@ class Attendant {
   bool needed() const {
     if (server().answered.get() == 0) return true;
     const auto rows = in_.segment->rows(server_);
-    return budget::count(rows.subspan(1)).of(budget::RowState::quarantined) > 0;
+    return budget::count(rows).of(budget::RowState::quarantined) > 0;  // the confirm permit of an earlier janitor included
   }
 
   awaitable<void> disconnect_when_unneeded() {
@@ -85,7 +85,10 @@ class Attendant {
   }
 
   awaitable<void> look() {
-    if (!inspector_) co_await connect();
+    if (!inspector_) {
+      const bool connected = co_await connect();
+      if (!connected) co_return;  // the confirm permit is not free yet
+    }
     last_use_ = Clock::now();
     shm::Server& s = server();
     if (s.answered.get() == 0) {
@@ -94,7 +97,7 @@ class Attendant {
       s.reserved.set(capacity.reserved);
       s.user_limit.set(capacity.user_limit);
       s.authentication_timeout_ms.set(static_cast<std::uint64_t>(to_millis(capacity.authentication_timeout)));
-      s.answered.set(1);
+      s.answered.publish(1);
     }
     co_await sweep();
   }
@@ -125,8 +128,13 @@ class Attendant {
       if (budget::release_proven(rows[row.row], row.owner, now_nanos())) server().confirmed_rows.add();
     }
     for (const std::size_t i : plan.end) {
-      const bool ended_it = co_await inspector_->end(seen[i], Deadline::after(ask_timeout));
-      if (ended_it) server().ended_sessions.add();
+      // One session that may not be ended (another role's) must not keep the others alive.
+      try {
+        const bool ended_it = co_await inspector_->end(seen[i], Deadline::after(ask_timeout));
+        if (ended_it) server().ended_sessions.add();
+      } catch (const std::exception& e) {
+        log::debug(text("server '", server().name, "': cannot end session ", seen[i].session, ": ", e.what()));
+      }
     }
   }
 
@@ -142,14 +150,18 @@ class Attendant {
   }
 
   // The confirm permit first, then the connection.
-  awaitable<void> connect() {
+  awaitable<bool> connect() {
     shm::Row& row = in_.segment->rows(server_)[0];
     const budget::Owner owner = budget::Owner::unpack(row.owner.load());
-    if (owner.state == budget::RowState::quarantined && owner.life.slot == budget::janitor_slot &&
-        now_nanos() - row.changed_nanos.load() > std::chrono::nanoseconds(own_predecessor_grace).count())
-      budget::release_proven(row, owner, now_nanos());
+    if (owner.state == budget::RowState::quarantined && owner.life.slot == budget::janitor_slot) {
+      // Its session is that of a dead client; one that may still be starting is waited for as long as the server would.
+      const Duration known = std::chrono::milliseconds(server().authentication_timeout_ms.get());
+      const Duration starting = (known > Duration::zero() ? known : Duration(60s)) + budget::invisibility_margin;
+      const Duration enough = row.session.load() != 0 ? own_predecessor_grace : starting;
+      if (std::chrono::nanoseconds(now_nanos() - row.changed_nanos.load()) > enough) budget::release_proven(row, owner, now_nanos());
+    }
     const auto claimed = share_.claim(now_nanos());
-    if (!claimed) throw Error("the confirm permit is not free yet");
+    if (!claimed) co_return false;
     inspector_ = driver_.make_inspector(options_, identity_of(*in_.segment, budget::janitor_slot, in_.generation));
     bool released = false;
     std::string cause;
@@ -170,6 +182,7 @@ class Attendant {
       throw Error(cause);
     }
     share_.connected(0, inspector_->session(), inspector_->session_birth(), now_nanos());
+    co_return true;
   }
 
   awaitable<void> disconnect() {

@@ -18,6 +18,10 @@ namespace {
 
 constexpr Duration warm_up_patience = 2s;  // a server that does not answer must not keep a worker from saying so (503)
 constexpr Duration warm_up_step = 50ms;
+constexpr Duration close_patience = 2500ms;  // less than the master waits between its request to stop and SIGKILL
+
+// The worker has all permits that it may have, and this pool's sibling has them.
+bool sated(const pool::Numbers& n) { return n.held > 0 && n.held >= n.limit && n.connecting == 0; }
 
 // How a life ends by this exception: an ExitError brings its own code (78 stops the instance), anything else is the worker's failure.
 LifeOutcome outcome_of(std::exception_ptr error) {
@@ -25,6 +29,8 @@ LifeOutcome outcome_of(std::exception_ptr error) {
     std::rethrow_exception(error);
   } catch (const ExitError& e) {
     return {to_int(e.code()), e.what()};
+  } catch (const pool::PoolError& e) {  // a server that is down or busy is not the worker's failure
+    return {to_int(ExitCode::temporary), e.what()};
   } catch (const std::exception& e) {
     return {to_int(ExitCode::software), e.what()};
   } catch (...) {
@@ -54,7 +60,7 @@ LifeOutcome WorkerLife::run() {
   slot.reason.set("starting");
   slot.tid.set(static_cast<std::uint64_t>(::syscall(SYS_gettid)));
   slot.heartbeat_nanos.set_signed(now_nanos());
-  slot.alive_generation.set(inputs_.generation);
+  slot.alive_generation.publish(inputs_.generation);
   try {
     make_pools();
     worker_ = inputs_.make();
@@ -117,7 +123,11 @@ void WorkerLife::make_pools() {
 
 awaitable<void> WorkerLife::live() {
   for (auto& [name, pool] : pools_) pool.ready();
-  co_await worker_->start();
+  co_await start_worker();
+  if (outcome_.code != 0 || drain_asked_ || stop_asked_) {
+    co_await close_pools(Deadline::after(close_patience));  // what start() opened is given back, not left to the janitor
+    co_return;
+  }
   co_await warm_pools();
   shared().ready.set(1);
   shared().reason.set("");
@@ -135,7 +145,21 @@ awaitable<void> WorkerLife::live() {
   const Deadline deadline = Deadline::after(inputs_.config->graceful_timeout);
   // A run() that returns as soon as it is asked to drain may be done before this line: drain() is owed all the same.
   if (drain_asked_ && outcome_.code == 0 && !stop_asked_) co_await end_gracefully(deadline);
-  co_await close_pools(stop_asked_ ? Deadline::after(1s) : Deadline::after(5s));
+  co_await close_pools(Deadline::after(stop_asked_ ? Duration(1s) : close_patience));
+}
+
+// start(), or the request to end if that comes first.
+awaitable<void> WorkerLife::start_worker() {
+  const auto done = std::make_shared<bool>(false);
+  asio::co_spawn(*loop_, worker_->start(), [this, done](std::exception_ptr error) {
+    *done = true;
+    if (error) outcome_ = outcome_of(error);
+    wake_->cancel();
+  });
+  while (!*done && !drain_asked_ && !stop_asked_) {
+    error_code ignored;
+    co_await wake_->async_wait(asio::redirect_error(use_awaitable, ignored));
+  }
 }
 
 // Warm, or shown to be impossible for now: a server that is down must not look like a worker that cannot boot.
@@ -144,7 +168,7 @@ awaitable<void> WorkerLife::warm_pools() {
   for (auto& [name, pool] : pools_) {
     if (!pool.options().warm_up) continue;
     bool warm = false;
-    while (!warm && !deadline.passed(Clock::now()) && pool.last_connect_error().empty() && !drain_asked_ && !stop_asked_)
+    while (!warm && !deadline.passed(Clock::now()) && pool.last_connect_error().empty() && !drain_asked_ && !stop_asked_ && !sated(pool.numbers()))
       warm = co_await pool.warm_up(Deadline::after(warm_up_step));
   }
 }
@@ -175,6 +199,11 @@ awaitable<void> WorkerLife::end_gracefully(Deadline deadline) {
 }
 
 awaitable<void> WorkerLife::close_pools(Deadline deadline) {
+  const Deadline at_once{TimePoint::min()};
+  for (auto& [name, pool] : pools_) {
+    const bool begun = co_await pool.close(at_once);  // all begin before the first is waited for
+    static_cast<void>(begun);
+  }
   for (auto& [name, pool] : pools_) {
     const bool empty = co_await pool.close(deadline);
     if (!empty) log::warning(text("pool '", name, "': some connections were not given back in time; the janitor will end them"));

@@ -60,6 +60,7 @@ class WorkerLife {
 
   void make_pools();
   awaitable<void> live();
+  awaitable<void> start_worker();
   awaitable<void> warm_pools();
   awaitable<void> work();
   awaitable<void> until_asked();

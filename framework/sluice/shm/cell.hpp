@@ -23,6 +23,9 @@ class Cell {
   void raise_to(std::uint64_t v) noexcept {
     if (v > get()) set(v);
   }
+  // For a cell that says that others have been written before it.
+  void publish(std::uint64_t v) noexcept { value_.store(v, std::memory_order_release); }
+  std::uint64_t acquire() const noexcept { return value_.load(std::memory_order_acquire); }
   std::int64_t get_signed() const noexcept { return static_cast<std::int64_t>(get()); }
   void set_signed(std::int64_t v) noexcept { set(static_cast<std::uint64_t>(v)); }
 

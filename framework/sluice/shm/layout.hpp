@@ -70,7 +70,7 @@ struct alignas(64) Slot {
   // written by the worker
   alignas(64) Cell heartbeat_nanos;
   Cell tid;
-  Cell alive_generation;      // the life that writes here; set first
+  Cell alive_generation;      // the life that writes here; published once the heartbeat and tid above are its own
   Cell crashed_generation;    // the life whose thread was hit by a fatal signal
   Cell ready;                 // 1: start() has returned and pools are warm
   Cell heartbeat_max_gap_nanos;  // longest distance between two heartbeats of this life, minus the interval

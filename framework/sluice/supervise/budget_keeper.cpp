@@ -26,6 +26,21 @@ BudgetKeeper::BudgetKeeper(shm::Segment& segment, const std::vector<config::Serv
   }
 }
 
+namespace {
+
+// Behind a proxy nobody can be asked: the end of the stream plus this delay is the best effort.
+constexpr Duration proxy_release_delay = 5s;
+
+void release_after_delay(std::span<shm::Row> rows, std::int64_t now) {
+  for (std::uint32_t i = 0; i < rows.size(); ++i) {
+    const budget::RowView row = budget::read(rows, i);
+    if (row.owner.state == RowState::quarantined && now - row.changed_nanos > std::chrono::nanoseconds(proxy_release_delay).count())
+      budget::release_proven(rows[i], row.owner, now);
+  }
+}
+
+}  // namespace
+
 budget::Request BudgetKeeper::request(std::uint32_t server, std::uint32_t workers) const {
   const shm::Server& s = segment_.servers()[server];
   budget::Request r;
@@ -37,7 +52,7 @@ budget::Request BudgetKeeper::request(std::uint32_t server, std::uint32_t worker
   r.confirm = s.confirm;
   r.capacity = s.capacity;
   r.workers = workers;
-  if (s.answered.get() != 0) {
+  if (s.answered.acquire() != 0) {
     r.answer = budget::Answer{static_cast<std::uint32_t>(s.max_connections.get()), static_cast<std::uint32_t>(s.reserved.get()),
                               static_cast<std::uint32_t>(s.user_limit.get())};
   }
@@ -74,7 +89,7 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
     if (!state.decided && s.confirm == 1) {  // whoever asks needs the confirm permit first
       if (budget::Owner::unpack(rows[0].owner.load()).state == RowState::disabled) budget::resize(rows.first(1), 1, now);
     }
-    const bool fresh_answer = !state.answer_used && s.answered.get() != 0;
+    const bool fresh_answer = !state.answer_used && s.answered.acquire() != 0;
     if ((!state.decided && s.configured_total != 0) || fresh_answer || (state.decided && workers != state.workers)) {
       const budget::Request r = request(i, std::max(workers, 1u));
       const budget::Verdict verdict = budget::decide(r);
@@ -95,6 +110,7 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
     }
 
     budget::sweep(rows, now, s.local != 0, ended);
+    if (s.via_proxy != 0) release_after_delay(rows, now);
 
     std::uint32_t rank = 0;
     const auto limits = segment_.limits(i);
@@ -114,7 +130,7 @@ bool BudgetKeeper::needs_janitor() const {
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
     const shm::Server& s = segment_.servers()[i];
     if (s.local != 0 || s.via_proxy != 0) continue;
-    if (s.answered.get() == 0) return true;
+    if (s.answered.acquire() == 0) return true;
     if (budget::count(segment_.rows(i)).of(RowState::quarantined) > 0) return true;
   }
   return false;
@@ -122,6 +138,8 @@ bool BudgetKeeper::needs_janitor() const {
 
 bool BudgetKeeper::all_free() const {
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    // Nobody has looked for the sessions of the earlier fleet while no budget was in force.
+    if (segment_.servers()[i].unclean_start != 0 && !states_[i].decided) return false;
     const budget::Counts c = budget::count(segment_.rows(i));
     if (c.held() + c.of(RowState::quarantined) > 0) return false;
   }

@@ -33,7 +33,7 @@ class BudgetKeeper {
 
   // Is there something to ask a server: auto unanswered, a number unchecked, rows to confirm?
   bool needs_janitor() const;
-  // Every row is free or disabled: nothing is left on any server.
+  // Every row is free or disabled, and an unclean start was looked into: nothing is left on any server.
   bool all_free() const;
   // Rows of this fleet whose sessions may still exist, on servers that can be asked. The rest, and what an earlier fleet
   // left, is for the next start to find out.

@@ -2,6 +2,8 @@
 
 #include <sluice/core/text.hpp>
 
+#include <algorithm>
+
 namespace sluice::supervise {
 
 ScalePlan plan_scale(std::span<const SlotMachine> slots, std::uint32_t kind, std::string_view kind_name, std::int64_t target, bool relative) {
@@ -33,6 +35,8 @@ ScalePlan plan_scale(std::span<const SlotMachine> slots, std::uint32_t kind, std
     }
     plan.add.assign(empty.begin(), empty.begin() + missing);
   } else {
+    // Failed ones first, then the highest numbers.
+    std::stable_partition(mine.begin(), mine.end(), [&](std::uint32_t i) { return slots[i].state() != SlotState::failed; });
     plan.remove.assign(mine.rbegin(), mine.rbegin() + (plan.before - plan.after));
   }
   return plan;

@@ -15,6 +15,18 @@
 namespace sluice::supervise {
 namespace {
 
+// In a directory that others may write to, somebody could put a link in the lock's or the socket's place.
+void require_private(const std::string& directory) {
+  struct stat status = {};
+  if (directory.empty() || ::lstat(directory.c_str(), &status) != 0) return;  // open() says what is wrong
+  const bool sticky = (status.st_mode & S_ISVTX) != 0;
+  const bool ours = status.st_uid == ::geteuid() || status.st_uid == 0;
+  if (S_ISLNK(status.st_mode)) return;  // whoever could make this link owns the directory around it
+  if (!ours || ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky))
+    throw ExitError(ExitCode::unavailable, text("the control directory ", directory, " belongs to or can be written by somebody else; choose one of your own with ",
+                                                "--control <directory>/<name>.sock"));
+}
+
 void write_state(int file, const std::string& state) {
   if (::ftruncate(file, 0) != 0 || ::pwrite(file, state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))
     throw ExitError(ExitCode::unavailable, text("cannot write the instance lock: ", std::strerror(errno), "; free some space in the control directory"));
@@ -28,7 +40,8 @@ InstanceLock::InstanceLock(const std::string& path, const std::string& instance,
   if (!directory.empty() && ::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
     throw ExitError(ExitCode::unavailable,
                     text("cannot create the control directory ", directory, ": ", std::strerror(errno), "; choose another with --control <directory>/<name>.sock"));
-  file_ = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  require_private(directory);
+  file_ = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file_)
     throw ExitError(ExitCode::unavailable,
                     text("cannot open the instance lock ", path, ": ", std::strerror(errno), "; choose another directory with --control <directory>/<name>.sock"));
@@ -43,8 +56,9 @@ InstanceLock::InstanceLock(const std::string& path, const std::string& instance,
   char buffer[16] = {};
   const ssize_t n = ::pread(file_.get(), buffer, sizeof buffer - 1, 0);
   clean_ = n > 0 && std::string_view(buffer, static_cast<std::size_t>(n)) == "clean\n";
-  write_state(file_.get(), "running\n");
 }
+
+void InstanceLock::mark_running() { write_state(file_.get(), "running\n"); }
 
 void InstanceLock::mark_clean() { write_state(file_.get(), "clean\n"); }
 

@@ -17,6 +17,8 @@ class InstanceLock {
   InstanceLock(const std::string& path, const std::string& instance, Duration patience);
 
   bool last_end_was_clean() const noexcept { return clean_; }
+  // Call before the first connection can be made: from here on only mark_clean() makes the end a clean one.
+  void mark_running();
   // Call at the very end, when every row was free.
   void mark_clean();
 

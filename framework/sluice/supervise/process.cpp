@@ -39,15 +39,14 @@ Process fork_child(Role role, const std::vector<int>& close_in_child, const std:
   process.pid = pid;
   process.role = role;
   process.channel = std::move(ours);
-  process.started = Clock::now();
   return process;
 }
 
-std::optional<Exit> reap() {
+std::optional<Exit> reap(const std::function<bool(pid_t)>& ours) {
   siginfo_t info = {};
   if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
   // Still a zombie, so its pid and group cannot be anybody else's: end what it left behind.
-  ::kill(-info.si_pid, SIGKILL);
+  if (ours(info.si_pid)) ::kill(-info.si_pid, SIGKILL);
   int status = 0;
   if (::waitpid(info.si_pid, &status, 0) != info.si_pid) return std::nullopt;
   Exit exit;

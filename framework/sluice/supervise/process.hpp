@@ -21,7 +21,7 @@ struct Process {
   Role role = Role::workers;
   Descriptor channel;                 // our end
   std::uint32_t group = 0;            // which slots it hosts (role workers)
-  TimePoint started{};
+  TimePoint asked_to_end{};           // when our end of the channel was closed
 };
 
 struct Exit {
@@ -35,8 +35,9 @@ struct Exit {
 // Throws std::system_error if fork fails (EAGAIN: try again later).
 Process fork_child(Role role, const std::vector<int>& close_in_child, const std::function<int(int channel)>& entry);
 
-// A child that has ended, with everything in its process group killed before it is reaped. Nothing: none has.
-std::optional<Exit> reap();
+// A child that has ended. If it is `ours`, everything in its process group is killed before it is reaped; strangers that
+// were adopted (as pid 1) are only reaped. Nothing: none has ended.
+std::optional<Exit> reap(const std::function<bool(pid_t)>& ours);
 
 // Signals the child's whole group.
 void kill_group(const Process& process, int signal) noexcept;

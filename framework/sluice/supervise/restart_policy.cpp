@@ -4,10 +4,10 @@
 
 namespace sluice::supervise {
 
-std::optional<Duration> RestartPolicy::died(TimePoint now, Duration lived, double random) {
-  deaths_.push_back(now);
-  while (deaths_.front() < now - options_.breaker_window) deaths_.pop_front();
-  if (options_.breaker_deaths != 0 && deaths_.size() >= options_.breaker_deaths) return std::nullopt;
+std::optional<Duration> RestartPolicy::died(TimePoint now, Duration lived, double random, bool counts) {
+  if (counts) deaths_.push_back(now);
+  while (!deaths_.empty() && deaths_.front() < now - options_.breaker_window) deaths_.pop_front();
+  if (counts && options_.breaker_deaths != 0 && deaths_.size() >= options_.breaker_deaths) return std::nullopt;
 
   if (lived >= options_.healthy_after) {
     consecutive_ = 0;

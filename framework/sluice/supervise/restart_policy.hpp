@@ -16,7 +16,8 @@ class RestartPolicy {
 
   // A life of length `lived` ended at `now`. The delay until the next life, or nothing: the breaker is open.
   // `random` is uniform in [0, 1).
-  std::optional<Duration> died(TimePoint now, Duration lived, double random);
+  // Without `counts` the breaker does not see it.
+  std::optional<Duration> died(TimePoint now, Duration lived, double random, bool counts = true);
 
   // An operator asked for another try: forget the past.
   void forgive();

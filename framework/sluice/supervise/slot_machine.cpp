@@ -1,25 +1,25 @@
 #include <sluice/supervise/slot_machine.hpp>
 
+#include <algorithm>
+
 namespace sluice::supervise {
 
 void SlotMachine::want(std::uint32_t kind) {
   wanted_ = true;
   kind_ = kind;
-  if (state_ == SlotState::failed) {
-    policy_.forgive();
-    state_ = SlotState::exited;
-  }
 }
 
 void SlotMachine::unwant() {
   wanted_ = false;
+  policy_.forgive();  // whoever wants the slot again starts anew
   if (!alive()) state_ = SlotState::empty;
 }
 
 void SlotMachine::started(TimePoint now) {
   ++generation_;
   state_ = SlotState::starting;
-  started_at_ = now;
+  started_at_ = last_step_ = now;
+  boot_time_ = Duration::zero();
   ready_at_ = {};
   sentence_ = ExitReason::none;
   ending_ = Ending::none;
@@ -36,15 +36,15 @@ void SlotMachine::ready(TimePoint now, std::uint64_t generation) {
   ready_at_ = now;
 }
 
-void SlotMachine::ended(TimePoint now, std::uint64_t generation, ExitReason reason, bool charged, double random) {
+void SlotMachine::ended(TimePoint now, std::uint64_t generation, ExitReason reason, Blame blame, double random) {
   if (generation != generation_ || !alive()) return;
   state_ = SlotState::exited;
   if (!wanted_) {
     state_ = SlotState::empty;
     return;
   }
-  if (!charged || reason == ExitReason::stopped) return;  // starts again at once
-  const auto delay = policy_.died(now, now - started_at_, random);
+  if (blame == Blame::other_slot || reason == ExitReason::stopped) return;  // starts again at once
+  const auto delay = policy_.died(now, now - started_at_, random, blame == Blame::own);
   if (!delay) {
     state_ = SlotState::failed;
   } else if (*delay > Duration::zero()) {
@@ -64,7 +64,10 @@ void SlotMachine::hurry(TimePoint now) {
   }
 }
 
-Command SlotMachine::step(TimePoint now, Duration heartbeat_age) {
+Command SlotMachine::step(TimePoint now, Duration heartbeat_age, bool waiting) {
+  const Duration since = now - last_step_;
+  last_step_ = now;
+  if (state_ == SlotState::starting && !waiting) boot_time_ += std::min<Duration>(since, 1s);
   switch (state_) {
     case SlotState::empty:
     case SlotState::exited:
@@ -87,7 +90,7 @@ Command SlotMachine::step(TimePoint now, Duration heartbeat_age) {
         next_escalation_ = now + options_.graceful_timeout;
         return Command::drain;
       }
-      if (state_ == SlotState::starting && now - started_at_ > options_.boot_timeout) {
+      if (state_ == SlotState::starting && boot_time_ > options_.boot_timeout) {
         sentence_ = ExitReason::boot_timeout;
         ending_ = Ending::aborted;
         next_escalation_ = now + options_.abort_grace;

@@ -32,6 +32,13 @@ struct SlotOptions {
   config::Restart restart;
 };
 
+// Whose fault the end of a life was.
+enum class Blame {
+  own,         // backs off and counts for the breaker
+  outside,     // exit code 75, such as a server that start() needs and that is down: backs off, never opens the breaker
+  other_slot,  // another slot of the same process: starts again at once
+};
+
 class SlotMachine {
  public:
   explicit SlotMachine(const SlotOptions& options) : options_(options), policy_(options.restart) {}
@@ -43,13 +50,13 @@ class SlotMachine {
   void start_failed(TimePoint now, Duration retry);  // fork said EAGAIN or the like: nobody's fault, tried again
   void ready(TimePoint now, std::uint64_t generation);
   // The life is over for good: its process was reaped, or its host reported the thread's end.
-  // `charged`: false when it ended through another slot's fault (the same process).
-  void ended(TimePoint now, std::uint64_t generation, ExitReason reason, bool charged, double random);
+  void ended(TimePoint now, std::uint64_t generation, ExitReason reason, Blame blame, double random);
   void hurry(TimePoint now);  // fast stop of the whole instance
 
   // ---- what to do at `now`; each command is given once. `heartbeat_age`: since the loop last moved (zero before the
-  // first heartbeat, and after the master itself had been suspended).
-  Command step(TimePoint now, Duration heartbeat_age);
+  // first heartbeat, and after the master itself had been suspended). `waiting`: the worker waits for a server or for permits,
+  // which is no boot time; neither is time in which nobody called step().
+  Command step(TimePoint now, Duration heartbeat_age, bool waiting = false);
 
   SlotState state() const noexcept { return state_; }
   std::uint64_t generation() const noexcept { return generation_; }
@@ -71,6 +78,8 @@ class SlotMachine {
   std::uint64_t generation_ = 0;
   ExitReason sentence_ = ExitReason::none;
   TimePoint started_at_{}, ready_at_{}, retry_at_{};
+  TimePoint last_step_{};
+  Duration boot_time_{};
   TimePoint next_escalation_{};  // drain → stop → kill, abort → kill
   enum class Ending { none, drained, stopped, aborted, killed } ending_ = Ending::none;
 };

@@ -48,6 +48,7 @@ Descriptor block_signals() {
 Supervisor::Supervisor(shm::Segment& segment, const config::Config& config, std::vector<KindCount> kinds, BudgetKeeper keeper, Entries entries)
     : segment_(segment), config_(config), kinds_(std::move(kinds)), keeper_(std::move(keeper)), entries_(std::move(entries)) {
   slots_.assign(segment_.header().max_workers, SlotMachine(slot_options(config)));
+  hosts_.assign(slots_.size(), 0);
 }
 
 int Supervisor::run() {
@@ -81,10 +82,11 @@ int Supervisor::run() {
       }
     }
     if (fds[0].revents != 0) on_signals(now);
-    while (const auto exit = reap()) on_child_exit(*exit, now);
+    while (const auto exit = reap([this](pid_t pid) { return find(pid) != nullptr; })) on_child_exit(*exit, now);
     tick(now);
     if (stopping_ && stop_finished(now)) break;
   }
+  stopped_ = true;
   publish_state(Clock::now());
   return exit_code_;
 }
@@ -110,9 +112,9 @@ void Supervisor::step_slots(TimePoint now) {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     const shm::Slot& shared = segment_.slots()[i];
     Duration age = Duration::zero();
-    if (slots_[i].alive() && shared.alive_generation.get() == slots_[i].generation())
+    if (slots_[i].alive() && shared.alive_generation.acquire() == slots_[i].generation())
       age = watch_.age(now, from_nanos(shared.heartbeat_nanos.get_signed()));
-    const Command command = slots_[i].step(now, age);
+    const Command command = slots_[i].step(now, age, waits_for_server(i));
     if (command == Command::start) {
       if (!stopping_) start.push_back(i);
     } else if (command != Command::none) {
@@ -126,6 +128,13 @@ void Supervisor::step_slots(TimePoint now) {
     exit_code_ = to_int(ExitCode::software);
     request_stop(false, "every worker failed too often (restart.breaker_deaths); see their errors above", now);
   }
+}
+
+bool Supervisor::waits_for_server(std::uint32_t slot) const {
+  for (std::uint32_t p = 0; p < segment_.header().pools; ++p) {
+    if (segment_.pool_stats(slot, p).waiting.get() > 0) return true;
+  }
+  return false;
 }
 
 void Supervisor::start_lives(TimePoint now, const std::vector<std::uint32_t>& slots) {
@@ -144,7 +153,7 @@ void Supervisor::start_lives(TimePoint now, const std::vector<std::uint32_t>& sl
       shared.started_nanos.set_signed(to_nanos(now));
       lives.push_back({slot, slots_[slot].generation(), slots_[slot].kind()});
     }
-    Process* host = host_of(lives.front().slot, true);
+    Process* host = open_host(lives.front().slot);
     if (host) {
       for (const Assignment& life : lives) {
         shm::Message message;
@@ -152,6 +161,7 @@ void Supervisor::start_lives(TimePoint now, const std::vector<std::uint32_t>& sl
         message.slot = life.slot;
         message.generation = life.generation;
         message.value = life.kind;
+        // A full queue: the host does not read. The life counts as one of it all the same, and its boot timeout finds out.
         shm::send(host->channel.get(), message);
       }
     } else {
@@ -167,13 +177,15 @@ void Supervisor::start_lives(TimePoint now, const std::vector<std::uint32_t>& sl
         continue;
       }
     }
-    for (const Assignment& life : lives) segment_.slots()[life.slot].pid.set(static_cast<std::uint64_t>(host->pid));
+    for (const Assignment& life : lives) {
+      hosts_[life.slot] = host->pid;
+      segment_.slots()[life.slot].pid.set(static_cast<std::uint64_t>(host->pid));
+    }
   }
 }
 
 void Supervisor::perform(Command command, std::uint32_t slot) {
-  Process* host = host_of(slot, true);
-  if (!host) host = host_of(slot, false);
+  Process* host = host_of(slot);
   if (!host) return;
   shm::Message message;
   message.slot = slot;
@@ -187,7 +199,9 @@ void Supervisor::perform(Command command, std::uint32_t slot) {
     case Command::abort: {
       log::error(text(label(slot), slots_[slot].sentence() == ExitReason::hang ? ": its event loop does not move (heartbeat.hang_timeout)" : ": not ready in time (boot_timeout)",
                       "; ending process ", host->pid));
-      const auto tid = static_cast<pid_t>(segment_.slots()[slot].tid.get());
+      const shm::Slot& shared = segment_.slots()[slot];
+      const bool its_own = shared.alive_generation.acquire() == slots_[slot].generation();
+      const auto tid = its_own ? static_cast<pid_t>(shared.tid.get()) : 0;
       if (tid <= 0 || ::syscall(SYS_tgkill, host->pid, tid, SIGABRT) != 0) ::kill(host->pid, SIGABRT);
       break;
     }
@@ -256,26 +270,27 @@ void Supervisor::publish_state(TimePoint now) {
     summary.workers_wanted += slot.wanted();
     summary.workers_ready += slot.wanted() && slot.state() == SlotState::ready;
   }
-  if (!any_was_ready_ && summary.workers_ready == summary.workers_wanted) {
-    any_was_ready_ = true;
+  if (!stopping_ && !all_were_ready_ && summary.workers_ready == summary.workers_wanted) {
+    all_were_ready_ = true;
     log::info(text("ready: ", summary.workers_ready, " of ", summary.workers_wanted, " workers"));
   }
-  summary.state = stopping_ ? shm::InstanceState::stopping : any_was_ready_ ? shm::InstanceState::running : shm::InstanceState::starting;
+  summary.state = stopped_ ? shm::InstanceState::stopped : stopping_ ? shm::InstanceState::stopping : all_were_ready_ ? shm::InstanceState::running : shm::InstanceState::starting;
   publish(segment_, summary, to_nanos(now));
 }
 
 bool Supervisor::stop_finished(TimePoint now) {
   const bool workers_left = std::any_of(processes_.begin(), processes_.end(), [](const Process& p) { return p.role == Role::workers; });
   if (workers_left) return false;
-  if (linger_until_ == TimePoint{}) linger_until_ = now + (fast_ ? 0s : confirmation_patience);
+  if (fast_) linger_until_ = now;
+  if (linger_until_ == TimePoint{}) linger_until_ = now + confirmation_patience;
   if (now < linger_until_ && keeper_.awaiting_proof() > 0) return false;
   linger_until_ = now;
   // End of stream asks the helpers to end; the janitor gives its own permit back first.
   for (Process& p : processes_) {
     if (p.channel) {
       p.channel.reset();
-      p.started = now;
-    } else if (now - p.started > 2s) {
+      p.asked_to_end = now;
+    } else if (now - p.asked_to_end > 2s) {
       kill_group(p, SIGKILL);
     }
   }
@@ -290,10 +305,10 @@ Process* Supervisor::find(pid_t pid) {
   return it == processes_.end() ? nullptr : &*it;
 }
 
-Process* Supervisor::host_of(std::uint32_t slot, bool open_channel) {
+Process* Supervisor::open_host(std::uint32_t slot) {
   const std::uint32_t group = group_of(slot);
   const auto it = std::find_if(processes_.begin(), processes_.end(),
-                               [=](const Process& p) { return p.role == Role::workers && p.group == group && (p.channel || !open_channel); });
+                               [group](const Process& p) { return p.role == Role::workers && p.group == group && p.channel; });
   return it == processes_.end() ? nullptr : &*it;
 }
 

@@ -49,6 +49,7 @@ class Supervisor {
   void begin();
   void tick(TimePoint now);
   void step_slots(TimePoint now);
+  bool waits_for_server(std::uint32_t slot) const;
   void start_lives(TimePoint now, const std::vector<std::uint32_t>& slots);
   void perform(Command command, std::uint32_t slot);
   void keep_budget(TimePoint now);
@@ -59,14 +60,16 @@ class Supervisor {
   void on_signals(TimePoint now);
   void on_child_exit(const Exit& exit, TimePoint now);
   void on_message(Process& from, const shm::Message& message, TimePoint now);
-  void life_ended(std::uint32_t slot, std::uint64_t generation, ExitReason reason, int status, bool charged, TimePoint now);
+  void life_ended(std::uint32_t slot, std::uint64_t generation, ExitReason reason, int status, Blame blame, TimePoint now);
   void request_stop(bool fast, const std::string& why, TimePoint now);
   shm::Message scale(const shm::Message& request);
   std::string scale_to(std::uint32_t kind, std::int64_t value, bool relative, ExitCode& code);
 
   Process* find(pid_t pid);
-  // The process that hosts the slot; with `open_channel` only one that still listens to us.
-  Process* host_of(std::uint32_t slot, bool open_channel);
+  // The process that hosts the slot's present life; null: none.
+  Process* host_of(std::uint32_t slot) { return find(hosts_[slot]); }
+  // A running process of the slot's group that still listens to us, for another life.
+  Process* open_host(std::uint32_t slot);
   std::uint32_t group_of(std::uint32_t slot) const;
   std::vector<int> private_descriptors() const;
   std::string label(std::uint32_t slot) const;
@@ -77,12 +80,14 @@ class Supervisor {
   BudgetKeeper keeper_;
   Entries entries_;
   std::vector<SlotMachine> slots_;
+  std::vector<pid_t> hosts_;  // of each slot's present life: the master's own word, shared memory is the children's to read
   std::list<Process> processes_;
   HangWatch watch_{1s};
   std::mt19937_64 random_{std::random_device{}()};
   Descriptor signals_;
-  bool any_was_ready_ = false;
+  bool all_were_ready_ = false;
   bool stopping_ = false;
+  bool stopped_ = false;
   bool fast_ = false;
   bool ended_clean_ = false;
   int exit_code_ = 0;

@@ -22,13 +22,15 @@ ExitReason reason_of_code(int code) {
 void Supervisor::on_signals(TimePoint now) {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    ExitCode ignored = ExitCode::done;
+    ExitCode code = ExitCode::done;
     switch (info.ssi_signo) {
       case SIGTERM:
       case SIGINT: request_stop(stopping_, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", now); break;
       case SIGQUIT: request_stop(true, "SIGQUIT", now); break;
-      case SIGTTIN: log::info(scale_to(0, 1, true, ignored)); break;
-      case SIGTTOU: log::info(scale_to(0, -1, true, ignored)); break;
+      case SIGTTIN:
+      case SIGTTOU:
+        if (const std::string answer = scale_to(0, info.ssi_signo == SIGTTIN ? 1 : -1, true, code); code != ExitCode::done) log::warning(answer);
+        break;
       case SIGUSR1:
         log::reopen();
         for (const Process& p : processes_) {
@@ -67,23 +69,23 @@ void Supervisor::on_child_exit(const Exit& exit, TimePoint now) {
     return slots_[i].sentence() != ExitReason::none || segment_.slots()[i].crashed_generation.get() == slots_[i].generation();
   };
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-    if (!slots_[i].alive() || group_of(i) != process.group) continue;
+    if (!slots_[i].alive() || hosts_[i] != exit.pid) continue;
     hosted.push_back(i);
     confessed = confessed || guilty(i);
   }
-  for (std::uint32_t i : hosted) life_ended(i, slots_[i].generation(), reason, status, !confessed || guilty(i), now);
+  for (std::uint32_t i : hosted) life_ended(i, slots_[i].generation(), reason, status, confessed && !guilty(i) ? Blame::other_slot : Blame::own, now);
 }
 
 void Supervisor::on_message(Process& from, const shm::Message& message, TimePoint now) {
   using shm::MessageType;
   if (from.role == Role::workers) {
-    if (message.slot >= slots_.size() || group_of(message.slot) != from.group || message.generation != slots_[message.slot].generation()) return;
+    if (message.slot >= slots_.size() || hosts_[message.slot] != from.pid || message.generation != slots_[message.slot].generation()) return;
     if (message.type == MessageType::worker_ready) {
       slots_[message.slot].ready(now, message.generation);
       log::debug(text(label(message.slot), ": ready in process ", from.pid));
     } else if (message.type == MessageType::worker_ended) {
       const int code = static_cast<int>(message.value);
-      life_ended(message.slot, message.generation, reason_of_code(code), code, true, now);
+      life_ended(message.slot, message.generation, reason_of_code(code), code, Blame::own, now);
     }
     return;
   }
@@ -105,7 +107,7 @@ void Supervisor::on_message(Process& from, const shm::Message& message, TimePoin
   if (from.channel) shm::send(from.channel.get(), reply);
 }
 
-void Supervisor::life_ended(std::uint32_t slot, std::uint64_t generation, ExitReason reason, int status, bool charged, TimePoint now) {
+void Supervisor::life_ended(std::uint32_t slot, std::uint64_t generation, ExitReason reason, int status, Blame blame, TimePoint now) {
   SlotMachine& machine = slots_[slot];
   if (machine.generation() != generation || !machine.alive()) return;
   if (machine.sentence() != ExitReason::none) reason = machine.sentence();
@@ -114,10 +116,12 @@ void Supervisor::life_ended(std::uint32_t slot, std::uint64_t generation, ExitRe
     request_stop(false, text(label(slot), " ended with exit code 78: its configuration is wrong, a restart would not help"), now);
   }
   const Duration lived = now - machine.started_at();
-  machine.ended(now, generation, reason, charged, std::uniform_real_distribution<double>(0, 1)(random_));
+  if (blame == Blame::own && reason == ExitReason::error && status == to_int(ExitCode::temporary)) blame = Blame::outside;
+  machine.ended(now, generation, reason, blame, std::uniform_real_distribution<double>(0, 1)(random_));
 
   shm::Slot& shared = segment_.slots()[slot];
   shared.pid.set(0);
+  hosts_[slot] = 0;
   shared.last_exit.set(static_cast<std::uint64_t>(reason));
   shared.last_exit_status.set(static_cast<std::uint64_t>(status));
   shared.exits[static_cast<unsigned>(reason) % shm::exit_reasons].add();

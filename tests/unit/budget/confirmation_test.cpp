@@ -97,6 +97,18 @@ TEST_CASE("a late session of a row without a session id is ended before the row 
   CHECK(plan.end == std::vector<std::size_t>{0});
 }
 
+TEST_CASE("while a living life connects, none of its sessions is ended: the new one has no known id yet") {
+  SweepInput in = input_at(20 * second);
+  in.rows = {quarantined(living, 0, 10 * second)};
+  RowView connecting;
+  connecting.row = 5;
+  connecting.owner = Owner{RowState::connecting, living};
+  in.rows.push_back(connecting);
+  in.sessions = {seen(42, living, 11s)};
+  CHECK(plan_sweep(in).end.empty());
+  CHECK(plan_sweep(in).release.empty());
+}
+
 TEST_CASE("a living life's other sessions are not taken for a lost connect") {
   SweepInput in = input_at(20 * second);
   in.rows = {quarantined(living, 0, 10 * second)};

@@ -110,6 +110,30 @@ TEST_CASE("max_connecting bounds the rows that are connecting over all shares") 
   CHECK(a.claim(3));
 }
 
+TEST_CASE("threads that start together never connect more than max_connecting at once") {
+  Table t;
+  std::atomic<int> connecting{0};
+  std::atomic<bool> exceeded{false};
+  std::vector<std::thread> threads;
+  for (std::uint16_t n = 0; n < 4; ++n) {
+    threads.emplace_back([&, n] {
+      Share share = t.share(Life{n, 1});
+      share.set_max_connecting(2);
+      for (int i = 0; i < 5000; ++i) {
+        const auto row = share.claim(i);
+        if (!row) continue;
+        if (connecting.fetch_add(1) >= 2) exceeded = true;
+        connecting.fetch_sub(1);
+        share.connected(*row, 1, 1, i);
+        share.closing(*row, i);
+        share.released(*row, i);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK_FALSE(exceeded);
+}
+
 TEST_CASE("the sweep quarantines what ended lives held and keeps the session for the janitor") {
   Table t;
   Share dead = t.share(Life{1, 1}), alive = t.share(Life{2, 1});

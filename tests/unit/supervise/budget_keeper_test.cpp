@@ -134,6 +134,32 @@ TEST_CASE("rows of an ended life wait for the server's word, those of a local se
   }
 }
 
+TEST_CASE("an unclean start that no budget ever followed does not end cleanly") {
+  Fixture f(std::nullopt, false, true);
+  f.active[0] = true;
+  f.tick();
+  CHECK_FALSE(f.keeper.all_free());  // nobody has looked for the earlier fleet's sessions
+  Fixture clean(std::nullopt);
+  clean.tick();
+  CHECK(clean.keeper.all_free());
+}
+
+TEST_CASE("behind a proxy rows are given back after a delay, as nobody can be asked") {
+  Fixture f(5, false, true);
+  f.segment.servers()[0].via_proxy = 1;
+  f.active[0] = true;
+  f.tick();
+  CHECK(f.rows(RowState::quarantined) == 4);
+  CHECK_FALSE(f.keeper.needs_janitor());
+  f.now += 4'900'000'000;
+  f.tick();
+  CHECK(f.rows(RowState::quarantined) == 4);
+  f.now += 200'000'000;
+  f.tick();
+  CHECK(f.rows(RowState::quarantined) == 0);
+  CHECK(f.rows(RowState::free) == 5);
+}
+
 TEST_CASE("scaling is refused where the floors could no longer be covered") {
   Fixture f(5);
   CHECK(f.keeper.refusal(4).empty());

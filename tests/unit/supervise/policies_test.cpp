@@ -71,6 +71,18 @@ TEST_CASE("scaling takes the lowest empty slots and gives back the highest of th
   CHECK(plan_scale(slots, 0, "web", 2, false).add.empty());
 }
 
+TEST_CASE("scaling down removes failed workers before healthy ones") {
+  SlotOptions options;
+  options.restart.breaker_deaths = 1;
+  std::vector<SlotMachine> slots(3, SlotMachine(options));
+  for (auto& slot : slots) slot.want(0);
+  slots[0].started(t0);
+  slots[0].ended(t0, 1, ExitReason::error, Blame::own, 0.5);
+  REQUIRE(slots[0].state() == SlotState::failed);
+  CHECK(plan_scale(slots, 0, "web", -1, true).remove == std::vector<std::uint32_t>{0});
+  CHECK(plan_scale(slots, 0, "web", 1, false).remove == std::vector<std::uint32_t>{0, 2});
+}
+
 TEST_CASE("scaling beyond the slots, below zero or over draining workers is refused with words") {
   std::vector<SlotMachine> slots(3, SlotMachine(SlotOptions{}));
   slots[0].want(0);

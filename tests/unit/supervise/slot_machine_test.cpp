@@ -45,20 +45,20 @@ TEST_CASE("a wanted slot starts, becomes ready and keeps its number while lives 
 
 TEST_CASE("messages of an earlier life change nothing") {
   SlotMachine m = ready_machine();
-  m.ended(t0 + 20s, 1, ExitReason::signal, true, 0.5);
+  m.ended(t0 + 20s, 1, ExitReason::signal, Blame::own, 0.5);
   m.started(t0 + 20s);
   m.ready(t0 + 21s, 1);
   CHECK(m.state() == SlotState::starting);
-  m.ended(t0 + 21s, 1, ExitReason::error, true, 0.5);
+  m.ended(t0 + 21s, 1, ExitReason::error, Blame::own, 0.5);
   CHECK(m.state() == SlotState::starting);
 }
 
 TEST_CASE("the first restart after a healthy life is immediate, later ones back off") {
   SlotMachine m = ready_machine();
-  m.ended(t0 + 20s, 1, ExitReason::signal, true, 0.5);
+  m.ended(t0 + 20s, 1, ExitReason::signal, Blame::own, 0.5);
   CHECK(m.step(t0 + 20s, 0s) == Command::start);
   m.started(t0 + 20s);
-  m.ended(t0 + 21s, 2, ExitReason::signal, true, 0.0);
+  m.ended(t0 + 21s, 2, ExitReason::signal, Blame::own, 0.0);
   CHECK(m.state() == SlotState::backoff);
   CHECK(m.step(t0 + 21s + 49ms, 0s) == Command::none);
   CHECK(m.step(t0 + 21s + 50ms, 0s) == Command::start);
@@ -69,12 +69,17 @@ TEST_CASE("a slot that dies too often fails and stays failed until it is wanted 
   m.want(0);
   for (std::uint64_t generation = 1; generation <= 3; ++generation) {
     m.started(t0);
-    m.ended(t0, generation, ExitReason::error, true, 0.5);
+    m.ended(t0, generation, ExitReason::error, Blame::own, 0.5);
   }
   CHECK(m.state() == SlotState::failed);
   CHECK(m.step(t0 + 24h, 0s) == Command::none);
+  m.unwant();
+  CHECK(m.state() == SlotState::empty);
   m.want(0);
   CHECK(m.step(t0 + 24h, 0s) == Command::start);
+  m.started(t0 + 24h);
+  m.ended(t0 + 24h, 4, ExitReason::error, Blame::own, 0.5);
+  CHECK(m.state() == SlotState::backoff);
 }
 
 TEST_CASE("a life that ended through another slot's fault starts again at once and is not charged") {
@@ -82,7 +87,7 @@ TEST_CASE("a life that ended through another slot's fault starts again at once a
   m.want(0);
   for (std::uint64_t generation = 1; generation <= 10; ++generation) {
     m.started(t0);
-    m.ended(t0, generation, ExitReason::signal, false, 0.5);
+    m.ended(t0, generation, ExitReason::signal, Blame::other_slot, 0.5);
     REQUIRE(m.step(t0, 0s) == Command::start);
   }
 }
@@ -101,9 +106,29 @@ TEST_CASE("a worker that is not ready in time is ended by the boot timeout") {
   SlotMachine m(options());
   m.want(0);
   m.started(t0);
-  CHECK(m.step(t0 + 60s, 0s) == Command::none);
+  for (int s = 1; s <= 60; ++s) REQUIRE(m.step(t0 + s * 1s, 0s) == Command::none);
   CHECK(m.step(t0 + 61s, 0s) == Command::abort);
   CHECK(m.sentence() == ExitReason::boot_timeout);
+}
+
+TEST_CASE("waiting for a server and time in which nobody looked are no boot time") {
+  SlotMachine m(options());
+  m.want(0);
+  m.started(t0);
+  for (int s = 1; s <= 600; ++s) REQUIRE(m.step(t0 + s * 1s, 0s, true) == Command::none);
+  REQUIRE(m.step(t0 + 10h, 0s) == Command::none);  // the machine was suspended
+  for (int s = 1; s <= 59; ++s) REQUIRE(m.step(t0 + 10h + s * 1s, 0s) == Command::none);
+  CHECK(m.step(t0 + 10h + 60s, 0s) == Command::abort);
+}
+
+TEST_CASE("a life that ended for reasons outside backs off but never opens the breaker") {
+  SlotMachine m(options());
+  m.want(0);
+  for (std::uint64_t generation = 1; generation <= 20; ++generation) {
+    m.started(t0);
+    m.ended(t0, generation, ExitReason::error, Blame::outside, 0.5);
+    REQUIRE(m.state() == SlotState::backoff);
+  }
 }
 
 TEST_CASE("an unwanted slot drains, is stopped after the graceful time and killed at last") {
@@ -115,7 +140,7 @@ TEST_CASE("an unwanted slot drains, is stopped after the graceful time and kille
   CHECK(m.step(t0 + 32s, 0s) == Command::stop);
   CHECK(m.step(t0 + 34s, 0s) == Command::none);
   CHECK(m.step(t0 + 35s, 0s) == Command::kill);
-  m.ended(t0 + 35s, 1, ExitReason::signal, true, 0.5);
+  m.ended(t0 + 35s, 1, ExitReason::signal, Blame::own, 0.5);
   CHECK(m.state() == SlotState::empty);
   CHECK(m.step(t0 + 36s, 0s) == Command::none);
 }
