@@ -145,6 +145,14 @@ http::Response Cluster::get(const std::string& target, Duration limit) const {
   return http::fetch(local(http_port_), "GET", target, "", scaled(limit));
 }
 
+http::Response Cluster::try_get(const std::string& target, Duration limit) const noexcept {
+  try {
+    return get(target, limit);
+  } catch (const std::exception& error) {
+    return http::Response::text(error.what(), 0);
+  }
+}
+
 http::Response Cluster::post(const std::string& target, const std::string& body, const http::Headers& headers, Duration limit) const {
   return http::fetch(local(http_port_), "POST", target, body, scaled(limit), headers);
 }

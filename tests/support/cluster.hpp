@@ -75,6 +75,8 @@ class Cluster {
   // On a connection of its own. Throws what http::fetch throws.
   http::Response get(const std::string& target, Duration limit = 5s) const;
   http::Response post(const std::string& target, const std::string& body, const http::Headers& headers = {}, Duration limit = 5s) const;
+  // As get(), but what get() would throw is an answer with status 0 and the error as its body: for threads of a test.
+  http::Response try_get(const std::string& target, Duration limit = 5s) const noexcept;
   http::Response admin_get(const std::string& target, Duration limit = 5s) const;
   // The value of a sample in /metrics by its name with labels as written; nothing if there is none.
   std::optional<double> metric(const std::string& sample) const;

@@ -1,5 +1,7 @@
 #include "support/process.hpp"
 
+#include <sluice/core/descriptor.hpp>
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,7 +14,6 @@
 
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -171,9 +172,13 @@ std::size_t private_kib(pid_t pid) {
   return sum_of_lines(read_file("/proc/" + std::to_string(pid) + "/smaps_rollup"), {"Private_Clean:", "Private_Dirty:"});
 }
 
+// Not by a stream: what is read in /proc may vanish meanwhile, and then what was there is enough.
 std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), {});
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string out;
+  char buffer[16384];
+  for (ssize_t n; file && (n = ::read(file.get(), buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<std::size_t>(n));
+  return out;
 }
 
 std::string executable(const std::string& name) { return std::string(SLUICE_BINARY_DIR) + "/bin/" + name; }

@@ -187,6 +187,7 @@ Verdict startup(const shm::Segment& segment) {
 Verdict readiness(const shm::Segment& segment) {
   const Totals totals = read_totals(segment.published());
   Reasons reasons;
+  if (totals.tick_nanos == 0) reasons.add("master", "has not ticked yet");  // nothing below is known before
   judge_instance(totals, reasons);
   judge_workers(segment, totals, reasons);
   judge_servers(segment, reasons);

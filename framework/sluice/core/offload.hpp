@@ -55,7 +55,7 @@ awaitable<std::invoke_result_t<F&>> offload(F function, Deadline deadline) {
     std::lock_guard lock(state->mutex);
     if (state->abandoned) return;
     state->value = std::move(value);
-    state->error = error;
+    state->error = std::move(error);
     asio::post(executor, [timer = state->done] { timer->expires_at(TimePoint::min()); });
   });
   thread.detach();
@@ -73,7 +73,8 @@ awaitable<std::invoke_result_t<F&>> offload(F function, Deadline deadline) {
   error_code ignored;
   co_await state->done->async_wait(asio::redirect_error(use_awaitable, ignored));
   std::lock_guard lock(state->mutex);
-  if (state->error) std::rethrow_exception(state->error);
+  // Moved out: the thread must not be the one that destroys what the caller's handler looks at.
+  if (state->error) std::rethrow_exception(std::exchange(state->error, nullptr));
   if (!state->value) throw TimedOut("a blocking call did not end before its deadline");
   if constexpr (!std::is_void_v<Result>) co_return std::move(*state->value);
 }

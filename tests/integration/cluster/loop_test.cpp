@@ -95,7 +95,7 @@ void other_pool_meets(const std::string& url, bool succeeds, std::vector<std::st
     clients.emplace_back([&] {
       for (int k = 0; k < 2; ++k, --running) {
         const TimePoint asked = Clock::now();
-        const auto response = cluster.get("/query/other?within_ms=1000", 20s);
+        const auto response = cluster.try_get("/query/other?within_ms=1000", 20s);
         answered += response.status == (succeeds ? 200 : 503) && Clock::now() - asked < scaled(1500ms);
       }
     });
@@ -125,7 +125,7 @@ TEST_CASE("One worker runs two statements of two seconds at once, and answers pi
   std::vector<std::jthread> clients;
   for (int i = 0; i < 2; ++i)
     clients.emplace_back([&] {
-      good += cluster.get("/sleep/main?seconds=2", 10s).status == 200;
+      good += cluster.try_get("/sleep/main?seconds=2", 10s).status == 200;
       --running;
     });
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });
@@ -198,7 +198,7 @@ TEST_CASE("Closing busy connections does not hold up the loop, and the server's 
   std::vector<std::jthread> clients;
   for (int i = 0; i < 4; ++i)
     clients.emplace_back([&] {
-      late += cluster.get("/sleep/main?seconds=60&within_ms=300", 10s).status == 503;
+      late += cluster.try_get("/sleep/main?seconds=60&within_ms=300", 10s).status == 503;
       --running;
     });
   const Duration slowest = slowest_ping(cluster, [&] { return running == 0; });

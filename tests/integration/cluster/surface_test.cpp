@@ -100,7 +100,7 @@ TEST_CASE("ctl status, workers, pools and permits have the documented shapes") {
 TEST_CASE("ctl permits names the line that holds a connection") {
   Cluster cluster({.application = "testapp", .workers = "1"});
   SHOW_LOG_OF(cluster);
-  std::jthread client([&] { CHECK(cluster.get("/hold/main?ms=1500").status == 200); });
+  std::jthread client([&] { CHECK(cluster.try_get("/hold/main?ms=1500").status == 200); });
   CHECK(eventually(1400ms, [&] {
     const auto permits = cluster.ctl_json({"permits"});
     return std::any_of(permits.begin(), permits.end(), [](const auto& permit) {

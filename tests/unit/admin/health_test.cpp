@@ -54,6 +54,12 @@ TEST_CASE("a master that is silent for more than five seconds is not live") {
   CHECK_FALSE(liveness(segment, sample_now).ok);
 }
 
+TEST_CASE("before the master's first tick nothing is known, so the instance is not ready") {
+  auto segment = sample_segment();
+  segment.published().tick_nanos.set(0);
+  CHECK(reason(readiness(segment).body, "master") == "has not ticked yet");
+}
+
 TEST_CASE("before all workers were ready once the instance has not started") {
   auto segment = sample_segment();
   segment.published().instance_state.set(static_cast<std::uint64_t>(shm::InstanceState::starting));
