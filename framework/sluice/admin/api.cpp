@@ -6,6 +6,7 @@
 #include <sluice/admin/page.hpp>
 #include <sluice/admin/presentable.hpp>
 #include <sluice/admin/views.hpp>
+#include <sluice/admin/what_if.hpp>
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 
@@ -45,6 +46,7 @@ Api::Api(const shm::Segment& segment, const config::Config& config, MasterChanne
   get("/api/workers", [this] { return Response::json(workers_view(segment_, now_nanos(), usage_)); });
   get("/api/pools", [this] { return Response::json(pools_view(segment_)); });
   get("/api/permits", [this] { return Response::json(permits_view(segment_, now_nanos())); });
+  router_.add("GET", "/api/budget", [this](http::Request request) { return budget(std::move(request)); });
   get("/metrics", [this] {
     Response response = Response::text(metrics(segment_, now_nanos(), usage_));
     response.headers["Content-Type"] = metrics_content_type;
@@ -78,6 +80,23 @@ awaitable<http::Response> Api::guarded(http::Request request) {
     }
   }
   return trusted(std::move(request));
+}
+
+awaitable<http::Response> Api::budget(http::Request request) {
+  WhatIf what_if;
+  for (const auto& [name, value] : request.query_parameters) {
+    if (name != "workers" && name != "instances")
+      co_return error_response(400, text("unknown parameter \"", name, "\"; there are workers and instances"), to_int(ExitCode::usage));
+    std::uint32_t number = 0;
+    try {
+      number = request.query<std::uint32_t>(name);
+    } catch (const http::HttpError& e) {
+      co_return error_response(400, text(name, "=", presentable(value), " ", e.what()), to_int(ExitCode::usage));
+    }
+    if (number == 0 || number > 100000) co_return error_response(400, text(name, "=", number, " must be between 1 and 100000"), to_int(ExitCode::usage));
+    (name == "workers" ? what_if.workers : what_if.instances) = number;
+  }
+  co_return http::Response::json(budget_view(segment_, what_if));
 }
 
 awaitable<http::Response> Api::scale(http::Request request) {

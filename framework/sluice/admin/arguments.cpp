@@ -25,6 +25,11 @@ constexpr Command commands[] = {
      "In thread mode several slots show one pid and one resident size: their process's.\n"},
     {"pools", "", 0, 0, "--json", "every pool of every worker", "\"wait p99\" is the time from asking for a connection to having it.\n"},
     {"permits", "", 0, 0, "--json", "who holds which connection, since when, from which line", ""},
+    {"budget", "[--what-if workers=N instances=N]", 0, 2, "--json --what-if", "the arithmetic of every server's budget",
+     "  budget                                    as it is\n"
+     "  budget --what-if workers=8                with eight workers\n"
+     "  budget --what-if workers=8 instances=3    and on three machines\n"
+     "Nothing is changed. Exit code 78 if the numbers would be refused.\n"},
     {"scale", "[kind=]N | [kind=]+N | [kind=]-N", 1, 1, "--json", "change the number of workers, now",
      "  scale 8         eight workers of the first kind\n  scale web=8     eight workers of kind web\n"
      "  scale +2        two more\n  scale jobs=-1   one less of kind jobs\n"
@@ -140,11 +145,27 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
     out.json = out.json || name == "--json";
     out.fast = out.fast || name == "--fast";
     out.no_wait = out.no_wait || name == "--no-wait";
+    out.what_if = out.what_if || name == "--what-if";
   }
   if (out.help) return out;
   if (out.values.size() < command.least) usage(text("\"", command.name, "\" needs a value: ", command.values));
   if (out.values.size() > command.most) usage(text("\"", command.name, "\" does not take \"", out.values[command.most], "\""));
   return out;
+}
+
+std::string what_if_query(const Invocation& asked) {
+  if (asked.values.empty() == asked.what_if)
+    usage(asked.what_if ? "--what-if needs workers=N, instances=N or both" : text("\"", asked.values.front(), "\" needs --what-if in front of it"));
+  std::string query;
+  for (const std::string& value : asked.values) {
+    const std::size_t equals = value.find('=');
+    const std::string name = value.substr(0, equals);
+    const std::string number = equals == std::string::npos ? "" : value.substr(equals + 1);
+    const bool digits = !number.empty() && number.size() <= 6 && number.find_first_not_of("0123456789") == std::string::npos;
+    if ((name != "workers" && name != "instances") || !digits) usage(text("\"", value, "\": write workers=8 or instances=3"));
+    query += text(query.empty() ? "?" : "&", value);
+  }
+  return query;
 }
 
 ScaleTarget parse_scale(std::string_view word) {

@@ -18,11 +18,15 @@ struct Invocation {
   bool json = false;
   bool fast = false;
   bool no_wait = false;
+  bool what_if = false;
   bool help = false;
 };
 
 // Throws ExitError(usage) with what is wrong and what to write instead.
 Invocation parse_arguments(const std::vector<std::string>& arguments);
+
+// "?workers=8&instances=3" for `budget --what-if`, "" for `budget`. Throws ExitError(usage).
+std::string what_if_query(const Invocation& asked);
 
 // "8", "+2", "-2", "web=8", "web=+2". Throws ExitError(usage).
 struct ScaleTarget {

@@ -3,10 +3,12 @@
 #include <sluice/admin/arguments.hpp>
 #include <sluice/admin/discovery.hpp>
 #include <sluice/admin/tables.hpp>
+#include <sluice/admin/what_if.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/client.hpp>
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -78,6 +80,13 @@ int scale(const Session& session, const Invocation& asked) {
   return 0;
 }
 
+int budget(const Session& session, const Invocation& asked) {
+  const json answer = session.get("/api/budget" + what_if_query(asked));
+  print(asked, answer, budget_text);
+  const bool refused = std::any_of(answer.begin(), answer.end(), [](const json& server) { return server.value("refused", false); });
+  return refused ? to_int(ExitCode::config) : 0;
+}
+
 int health(const Session& session, const Invocation& asked) {
   const http::Response response = session.fetch("GET", "/health");
   const json answer = Session::parsed(response);
@@ -123,6 +132,7 @@ int perform(const Session& session, const Invocation& asked) {
   if (command == "workers") return print(asked, session.get("/api/workers"), workers_text), 0;
   if (command == "pools") return print(asked, session.get("/api/pools"), pools_text), 0;
   if (command == "permits") return print(asked, session.get("/api/permits"), permits_text), 0;
+  if (command == "budget") return budget(session, asked);
   if (command == "scale") return scale(session, asked);
   if (command == "stop") return stop(session, asked);
   if (command == "health") return health(session, asked);
@@ -145,6 +155,7 @@ int ctl(const std::string& application, const std::vector<std::string>& argument
       (arguments.empty() ? std::cerr : std::cout) << help;
       return arguments.empty() ? to_int(ExitCode::usage) : to_int(ExitCode::done);
     }
+    if (asked.command == "budget") what_if_query(asked);
     if (asked.command == "scale") parse_scale(asked.values.front());  // a typing mistake needs no instance to be told
     const std::string socket = asked.control.empty() ? find_instance(application) : asked.control;
     const int code = perform(Session(socket, asked.timeout), asked);

@@ -1,5 +1,7 @@
 #include <sluice/supervise/budget_keeper.hpp>
 
+#include <sluice/budget/request.hpp>
+
 #include <algorithm>
 #include <cmath>
 
@@ -41,28 +43,10 @@ void release_after_delay(std::span<shm::Row> rows, std::int64_t now) {
 
 }  // namespace
 
-budget::Request BudgetKeeper::request(std::uint32_t server, std::uint32_t workers) const {
-  const shm::Server& s = segment_.servers()[server];
-  budget::Request r;
-  r.server = s.name;
-  r.configured_total = s.configured_total;
-  r.headroom_percent = s.headroom_percent;
-  r.instances = s.instances;
-  r.floor = s.floor;
-  r.confirm = s.confirm;
-  r.capacity = s.capacity;
-  r.workers = workers;
-  if (s.answered.acquire() != 0) {
-    r.answer = budget::Answer{static_cast<std::uint32_t>(s.max_connections.get()), static_cast<std::uint32_t>(s.reserved.get()),
-                              static_cast<std::uint32_t>(s.user_limit.get())};
-  }
-  return r;
-}
-
 std::string BudgetKeeper::refusal(std::uint32_t workers) const {
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
-    const budget::Request r = request(i, workers);
-    if (r.configured_total == 0 && !r.answer) continue;
+    const budget::Request r = budget::request_of(segment_.servers()[i], workers);
+    if (!budget::can_decide(r)) continue;
     const budget::Verdict verdict = budget::decide(r);
     if (verdict.refused) return verdict.arithmetic;
   }
@@ -91,7 +75,7 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
     }
     const bool fresh_answer = !state.answer_used && s.answered.acquire() != 0;
     if ((!state.decided && s.configured_total != 0) || fresh_answer || (state.decided && workers != state.workers)) {
-      const budget::Request r = request(i, std::max(workers, 1u));
+      const budget::Request r = budget::request_of(s, std::max(workers, 1u));
       const budget::Verdict verdict = budget::decide(r);
       s.arithmetic.set(verdict.arithmetic);
       if (fresh_answer) {

@@ -45,7 +45,6 @@ class BudgetKeeper {
     bool answer_used = false;
     std::uint32_t workers = 0;
   };
-  budget::Request request(std::uint32_t server, std::uint32_t workers) const;
   void enforce(std::uint32_t server, const budget::Verdict& verdict, std::int64_t now);
 
   shm::Segment& segment_;
