@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
-"""Words that must not be in the repository: paths of one machine, hosts of package registries, what does not compile here, and
-open ends without a text."""
+"""Words that must not be in the repository: paths of one machine, what does not compile here, and open ends without a text."""
 import re
 
 import sources
 
 # Written in pieces, so that this file passes its own check.
 RULES = [
-    (re.compile(r"(?<![\w.$}/-])/(?:work|root|home/(?!dev/)\w+)/"), "a path of one machine"),
-    (re.compile(r"\b(?:" + "|".join(["deb\\.deb" + "ian", "pypi\\." + "org", "registry\\.npm" + "js", "crates\\." + "io", "proxy\\.gol" + "ang", "repo1?\\.mav" + "en"]) + r")\b"),
-     "a package registry's host"),
+    (re.compile(r"(?<![\w.$}/-])/(?:root|home/(?!dev/)\w+)/"), "a path of one machine"),
     (re.compile(r"\bstd::source_" + r"location\b"), "does not compile with clang 14 and libstdc++ 12; use boost::source_" + "location"),
     (re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b(?!\([^)]+\): \S|: \w+ \w+)"), "an open end without a text: say what is missing, as `TO" + "DO: two words or more`"),
 ]
@@ -20,9 +17,9 @@ def check(name: str, text: str) -> list[str]:
 
 
 def prove() -> None:
-    for bad in ["see /ro" + "ot/x", "cd /wo" + "rk/main", '"/home/' + 'ada/x"', "pypi." + "org", "std::source_" + "location::current()", "// TO" + "DO", "// TO" + "DO:", "// FIX" + "ME later"]:
+    for bad in ["see /ro" + "ot/x", '"/home/' + 'ada/x"', "std::source_" + "location::current()", "// TO" + "DO", "// TO" + "DO:", "// FIX" + "ME later"]:
         assert check("x", bad), bad
-    for good in ["GET /users/1", "build/work/x", "boost::source_" + "location", "// TO" + "DO: close idle ones first", "$HOME/work/x", "networking"]:
+    for good in ["GET /users/1", "build/home/x", "boost::source_" + "location", "// TO" + "DO: close idle ones first", "$HOME/x/y", "networking"]:
         assert not check("x", good), good
 
 
