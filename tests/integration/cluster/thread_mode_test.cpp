@@ -60,6 +60,21 @@ TEST_CASE("In thread mode a signal takes the process with all its workers, and a
   check_clean_end(cluster);
 }
 
+TEST_CASE("With --threads 2 four workers live in two processes, and the death of one process leaves the other alone") {
+  Cluster cluster({.application = "testapp", .workers = "web=4", .flags = {"--threads", "2"}});
+  SHOW_LOG_OF(cluster);
+  const auto before = cluster.workers();
+  CHECK(before[0].at("pid") == before[1].at("pid"));
+  CHECK(before[2].at("pid") == before[3].at("pid"));
+  CHECK(before[0].at("pid") != before[2].at("pid"));
+  ::kill(cluster.worker_pid(2), SIGKILL);
+  CHECK(cluster.wait_generation_above(2, 1, 5s));
+  CHECK(cluster.wait_generation_above(3, 1, 5s));
+  CHECK(cluster.worker(0).at("generation") == 1);
+  CHECK(cluster.worker(1).at("generation") == 1);
+  check_clean_end(cluster);
+}
+
 TEST_CASE("In thread mode scaling adds and removes threads of the same process under load") {
   Cluster cluster({.workers = "web=2", .flags = {"--mode", "thread"}});
   SHOW_LOG_OF(cluster);
