@@ -150,7 +150,7 @@ class Load::Client {
       line_ = "POST /orders";
       body = R"({"user":)" + std::to_string(user) + R"(,"item":"book","quantity":1})";
       extra = "Content-Type: application/json\r\nIdempotency-Key: " + std::to_string(::getpid()) + "-" +
-              std::to_string(reinterpret_cast<std::uintptr_t>(&load_)) + "-" + std::to_string(index_) + "-" + std::to_string(number_) + "\r\n";
+              std::to_string(load_.serial_) + "-" + std::to_string(index_) + "-" + std::to_string(number_) + "\r\n";
     } else {
       line_ = "GET /users/" + std::to_string(std::uniform_int_distribution<>(1, options.users)(random_));
     }
@@ -206,7 +206,11 @@ class Load::Client {
   std::uint64_t served_ = 0, number_ = 0;
 };
 
-Load::Load(std::uint16_t port, LoadOptions options) : options_(std::move(options)), port_(port) {
+namespace {
+std::atomic<unsigned> loads{0};
+}
+
+Load::Load(std::uint16_t port, LoadOptions options) : options_(std::move(options)), serial_(++loads), port_(port) {
   thread_ = std::thread([this] {
     try {
       run();

@@ -68,6 +68,7 @@ class Load {
   void note_latency(Duration latency, TimePoint now);
 
   LoadOptions options_;
+  const unsigned serial_;  // makes idempotency keys unique among the loads of a process, which may share a database
   std::uint16_t port_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> expecting_end_{false};
