@@ -24,9 +24,9 @@ bool matches(const Json& expected, const Json& actual) {
   return expected == actual;
 }
 
-std::string difference(const std::vector<Json>& expected, const std::vector<Json>& actual) {
-  std::string lines;
-  bool differs = false;
+Comparison compare(const std::vector<Json>& expected, const std::vector<Json>& actual) {
+  Comparison result;
+  std::string& lines = result.lines;
   for (std::size_t i = 0; i < std::max(expected.size(), actual.size()); ++i) {
     const std::string number = (i < 10 ? " " : "") + std::to_string(i);
     if (i >= expected.size()) {
@@ -34,12 +34,12 @@ std::string difference(const std::vector<Json>& expected, const std::vector<Json
     } else if (i < actual.size() && matches(expected[i], actual[i])) {
       lines += "    " + number + "          " + actual[i].dump() + "\n";
     } else {
-      differs = true;
+      result.equal = false;
       lines += "  ! " + number + " expected " + expected[i].dump() + "\n";
       lines += "  ! " + number + " actual   " + (i < actual.size() ? actual[i].dump() : "nothing") + "\n";
     }
   }
-  return differs ? lines : std::string();
+  return result;
 }
 
 }  // namespace sluice::conformance

@@ -13,8 +13,10 @@ using Json = nlohmann::json;
 // else if it is equal.
 bool matches(const Json& expected, const Json& actual);
 
-// "" if each expected event is matched by the actual one at its place (further actual ones are allowed); else both lists, one
-// line for each event, with marks where they differ.
-std::string difference(const std::vector<Json>& expected, const std::vector<Json>& actual);
+struct Comparison {
+  bool equal = true;  // each expected event is matched by the actual one at its place; further actual ones are allowed
+  std::string lines;  // one line for each event, with marks where they differ
+};
+Comparison compare(const std::vector<Json>& expected, const std::vector<Json>& actual);
 
 }  // namespace sluice::conformance

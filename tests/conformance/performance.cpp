@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration longest_scenario = 60s;
 constexpr Duration longest_wait = 10s;
+constexpr std::uint32_t most_permits = 1000;  // far more than any scenario opens: its own maximum is to be what limits it
 
 std::uint32_t count_of(const Json& options, const char* name, std::uint32_t otherwise) {
   return options.contains(name) ? options[name].get<std::uint32_t>() : otherwise;
@@ -67,7 +68,7 @@ const char* type_of(pool::Phase phase) {
 
 Performance::Performance(const Json& scenario)
     : scenario_(scenario),
-      rows_(count_of(pool_options(scenario), "maxPoolSize", 100) + 200),
+      rows_(most_permits, most_permits),
       recorder_(loop_, told_options(pool_options(scenario))),
       pool_(make_pool(scenario)) {
   pool_->on_event([this](const pool::Event& event) { recorder_.record(event); });
@@ -184,7 +185,8 @@ awaitable<void> Performance::perform(const Json& operation) {
     recorder_.clearing(interrupt);
     pool_->clear(interrupt ? pool::Pending::interrupt : pool::Pending::finish);
   } else if (name == "close") {
-    co_await pool_->close(Deadline{Clock::now()});
+    const Deadline at_once{Clock::now()};
+    co_await pool_->close(at_once);
   } else if (name == "checkOut") {
     co_await check_out(operation);
   } else if (name == "checkIn") {

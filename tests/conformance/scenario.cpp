@@ -1,5 +1,6 @@
 #include "scenario.hpp"
 
+#include "match.hpp"
 #include "performance.hpp"
 
 #include <algorithm>
@@ -36,9 +37,8 @@ std::string judge(const Json& scenario, const Performance& performance) {
   }
   const auto expected = scenario.value("events", std::vector<Json>());
   const auto actual = without(performance.events(), scenario.value("ignore", Json::array()));
-  std::string events = difference(expected, actual);
-  if (events.empty() && !findings.empty()) events = difference({"(as expected)"}, actual);
-  return findings + events;
+  const Comparison events = compare(expected, actual);
+  return events.equal && findings.empty() ? std::string() : findings + events.lines;
 }
 
 }  // namespace
