@@ -61,7 +61,8 @@ int main(int argc, char** argv) {
   for (const fs::path& file : files) {
     const Report report = run(file);
     ++counts[static_cast<int>(report.outcome)];
-    std::cout << words[static_cast<int>(report.outcome)] << "  " << file.filename().string() << ": " << report.description << "\n" << report.details << std::flush;
+    std::cout << words[static_cast<int>(report.outcome)] << "  " << file.filename().string() << ": " << report.description << "\n"
+              << report.details << std::flush;
   }
   std::cout << counts[0] << " passed, " << counts[1] << " failed, " << counts[2] << " skipped\n";
   if (files.empty()) std::cout << "skipped: no scenarios; set SLUICE_CMAP_DIR to a folder that holds some\n";

@@ -21,8 +21,8 @@ Duration millis_of(const Json& options, const char* name) { return std::chrono::
 
 // What the specification does not know is switched off, so that only what it asks for can happen.
 config::Pool options_of(const Json& given) {
-  static const std::set<std::string> known = {"maxPoolSize",        "minPoolSize", "maxIdleTimeMS", "maxConnecting", "waitQueueTimeoutMS",
-                                              "backgroundThreadIntervalMS", "appName"};
+  static const std::set<std::string> known = {
+      "maxPoolSize", "minPoolSize", "maxIdleTimeMS", "maxConnecting", "waitQueueTimeoutMS", "backgroundThreadIntervalMS", "appName"};
   for (const auto& [name, value] : given.items()) {
     if (!known.contains(name)) throw Error(text("poolOptions: '", name, "' is not known"));
   }
@@ -67,10 +67,7 @@ const char* type_of(pool::Phase phase) {
 }  // namespace
 
 Performance::Performance(const Json& scenario)
-    : scenario_(scenario),
-      rows_(most_permits, most_permits),
-      recorder_(loop_, told_options(pool_options(scenario))),
-      pool_(make_pool(scenario)) {
+    : scenario_(scenario), rows_(most_permits, most_permits), recorder_(loop_, told_options(pool_options(scenario))), pool_(make_pool(scenario)) {
   pool_->on_event([this](const pool::Event& event) { recorder_.record(event); });
 }
 

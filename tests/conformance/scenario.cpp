@@ -47,7 +47,8 @@ Report perform(const Json& scenario) {
   Report report;
   try {
     report.description = scenario.value("description", std::string());
-    if (scenario.at("version") != 1) return {Outcome::skipped, report.description, "  version " + scenario["version"].dump() + " of the format is not known\n"};
+    if (scenario.at("version") != 1)
+      return {Outcome::skipped, report.description, "  version " + scenario["version"].dump() + " of the format is not known\n"};
     Performance performance(scenario);
     performance.run();
     report.details = judge(scenario, performance);
