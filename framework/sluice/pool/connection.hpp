@@ -18,6 +18,7 @@ class Connection {
   bool dirty = false;
 };
 
+enum class Pending { finish, interrupt };  // what clear() does about connections that are on their way
 enum class CloseResult { confirmed, unconfirmed };  // confirmed: the server is proven to have let the session go
 
 }  // namespace sluice::pool

@@ -273,6 +273,12 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
   if (finish(entry)) return;
   share_->connected(entry.row, connection->session, connection->session_birth, to_nanos(now));
   entry.connection = std::move(connection);
+  if (entry.state == EntryState::closing) {  // interrupted, but it was faster
+    start_close(entry, now);
+    siblings_->permit_freed(now);
+    pump(now);
+    return arm(now);
+  }
   entry.idle_since = entry.alive_at = now;
   const Duration shortened = std::chrono::duration_cast<Duration>(ages_.lifetime * std::clamp(settings_.options.lifetime_jitter, 0.0, 1.0) * random());
   entry.expires_at = now + ages_.lifetime - shortened;
@@ -296,12 +302,15 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
 
 void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now) {
   if (finish(entry)) return;
+  const bool interrupted = entry.state == EntryState::closing;
   if (released)
     share_->released(entry.row, to_nanos(now));
   else
     share_->quarantined(entry.row, to_nanos(now));
-  fail_connect(entry, error, now);
-  emit({EventType::closed, entry.id, CloseReason::error, last_connect_error_});
+  if (!interrupted) {
+    emit({EventType::closed, entry.id, CloseReason::error, error});
+    fail_connect(entry, error, now);
+  }
   remove(entry);
   effects_.changed();
   siblings_->permit_freed(now);
@@ -320,15 +329,20 @@ void PoolCore::fail_connect(PoolEntry& entry, std::string_view error, TimePoint 
   connect_not_before_ = now + connect_backoff(failures_, bounded(o.connect_backoff_min), bounded(o.connect_backoff_max), random());
   stats_.connect_errors.add();
   stats_.reachable.set(2);
+  if (settings_.fail_fast && !queue_.empty()) refuse(queue_.pop(), Phase::connect);
 }
 
 // ---- closing
 
 void PoolCore::close_entry(PoolEntry& entry, CloseReason reason, std::string_view detail, TimePoint now) {
   enter(entry, EntryState::closing);
+  emit({EventType::closed, entry.id, reason, detail});
+  start_close(entry, now);
+}
+
+void PoolCore::start_close(PoolEntry& entry, TimePoint now) {
   share_->closing(entry.row, to_nanos(now));
   stats_.closes.add();
-  emit({EventType::closed, entry.id, reason, detail});
   if (loop_gone_) {
     share_->quarantined(entry.row, to_nanos(now));
     return remove(entry);
@@ -393,18 +407,34 @@ void PoolCore::pause() {
   publish();
 }
 
-void PoolCore::clear(TimePoint now) {
+void PoolCore::clear(TimePoint now, Pending pending) {
   if (state_ == PoolState::closed) return;
   ++generation_;
   next_maintenance_ = now;
-  if (state_ == PoolState::ready) {
+  const bool was_ready = state_ == PoolState::ready;
+  if (was_ready) {
     state_ = PoolState::paused;
     cleared_ = true;
     stats_.cleared.add();
     emit({.type = EventType::pool_cleared, .detail = last_connect_error_});
-    refuse_all(Phase::connect);
   }
+  if (pending == Pending::interrupt) interrupt_connects(now);
+  if (was_ready) refuse_all(Phase::connect);
   arm(now);
+}
+
+// For everybody who looks they are closed now. Their permits, and their rows as connecting ones, stay until the driver has
+// answered: the server may be at work on them.
+void PoolCore::interrupt_connects(TimePoint now) {
+  if (of(EntryState::connecting) == 0) return;
+  for (PoolEntry& entry : entries_) {
+    if (entry.state != EntryState::connecting) continue;
+    enter(entry, EntryState::closing);
+    emit({EventType::closed, entry.id, CloseReason::stale});
+    if (entry.overdue) continue;  // cancelled before
+    entry.give_up_at = now + bounded(settings_.options.close_timeout) + patience;
+    if (entry.operation) entry.operation->cancel();
+  }
 }
 
 void PoolCore::close(TimePoint now) {
@@ -465,7 +495,7 @@ PoolError PoolCore::error(Phase phase, std::optional<Duration> waited) const {
       if (waited)
         message += text(": no connection within ", to_millis(*waited), " ms");
       else
-        message += " was cleared";
+        message += state_ == PoolState::ready ? ": a connect failed" : " was cleared";
       break;
   }
   message += text(" (", to_text(phase), "): ", n.leased, " leased, ", n.idle, " idle, ", n.connecting, " connecting, ");

@@ -38,6 +38,7 @@ struct CoreSettings {
   std::uint32_t default_max = 0;  // the connector's opinion; 0: none
   std::uint64_t seed = 1;
   bool background = true;  // ageing, keepalive and min_idle happen by themselves
+  bool fail_fast = false;  // a failed connect fails the longest waiter at once
 };
 
 class PoolCore {
@@ -71,7 +72,7 @@ class PoolCore {
 
   void ready(TimePoint now);
   void pause();
-  void clear(TimePoint now);
+  void clear(TimePoint now, Pending pending = Pending::finish);
   void close(TimePoint now);
   // Opens this many connections whatever min_idle says, until set back to 0.
   void warm_up(std::uint32_t target, TimePoint now);
@@ -148,6 +149,8 @@ class PoolCore {
   void start_check(PoolEntry& entry, EntryState how, TimePoint now);
   void close_entry(PoolEntry& entry, CloseReason reason, std::string_view detail, TimePoint now);
   void close_idle(PoolEntry& entry, CloseReason reason, TimePoint now);
+  void start_close(PoolEntry& entry, TimePoint now);
+  void interrupt_connects(TimePoint now);
   void count_lost() noexcept;
   void fail_connect(PoolEntry& entry, std::string_view error, TimePoint now);
   void grow(TimePoint now);

@@ -54,9 +54,9 @@ void PoolCore::abandon(PoolEntry& entry, TimePoint now) {
   entry.give_up_at = TimePoint::max();
   const EntryState was = entry.state;
   enter(entry, EntryState::abandoned);
+  if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
   if (was == EntryState::connecting) fail_connect(entry, why, now);
   if (was == EntryState::checking || was == EntryState::resetting) count_lost();
-  if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
   effects_.changed();
   siblings_->permit_freed(now);
 }
@@ -96,7 +96,7 @@ void PoolCore::warm_up(std::uint32_t target, TimePoint now) {
 // readiness must see the outage, and its end, also without traffic.
 std::uint32_t PoolCore::minimum() const noexcept {
   if (!settings_.background) return warm_target_;
-  const std::uint32_t probe = failures_ > 0 || doubtful_ ? 1 : 0;
+  const std::uint32_t probe = !settings_.fail_fast && (failures_ > 0 || doubtful_) ? 1 : 0;
   return std::max({settings_.options.min_idle, warm_target_, probe});
 }
 

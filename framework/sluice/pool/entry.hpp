@@ -3,6 +3,7 @@
 //   connecting → idle ⇄ leased → (resetting) → idle        any → closing → gone
 //                idle ⇄ checking                           any operation that never ends → abandoned
 //
+// A connect that clear() interrupts is closing until its driver has answered.
 // Each owns one row of the permit table until it is gone (or abandoned: then the row is quarantined at once).
 #pragma once
 

@@ -73,9 +73,9 @@ void Pool::pause() {
   shell_->check_process();
   shell_->core().pause();
 }
-void Pool::clear() {
+void Pool::clear(Pending pending) {
   shell_->check_process();
-  shell_->core().clear(Clock::now());
+  shell_->core().clear(Clock::now(), pending);
 }
 awaitable<bool> Pool::close(Deadline deadline) { return PoolShell::close(shell_, deadline); }
 awaitable<bool> Pool::warm_up(Deadline deadline) { return PoolShell::warm_up(shell_, deadline); }

@@ -65,6 +65,7 @@ struct PoolResources {
   shm::PoolStats* stats = nullptr;                 // null: the pool counts in memory of its own
   std::span<shm::CallSite> call_sites = {};        // empty: call sites are not recorded
   std::uint64_t seed = 0;                          // of the jitter's random numbers; 0: from the system
+  bool fail_fast = false;                          // a failed connect fails the longest waiter at once, instead of being tried again for it
   bool background = true;                          // false: nothing happens by itself (ageing, keepalive, min_idle), only on calls
 };
 
@@ -85,7 +86,10 @@ class Pool {
 
   void ready();   // paused → ready: background work (min_idle) starts
   void pause();   // ready → paused: no new connections, waiters fail; idle connections stay
-  void clear();   // O(1): every present connection is stale; waiters fail with the last connect error; pauses
+  // Every present connection is stale; waiters fail with the last connect error; pauses. O(1). With `interrupt`, connections on
+  // their way are closed and cancelled before the waiters fail; without it they are closed when they have come. Leased ones
+  // are their holders' and closed at their return.
+  void clear(Pending pending = Pending::finish);
   // Closes idle ones now, leased ones at their return; waiters fail. Completes when nothing is left or at the deadline. True: nothing left.
   awaitable<bool> close(Deadline deadline);
 

@@ -57,7 +57,7 @@ PoolShell::PoolShell(asio::io_context& loop, config::Pool options, std::unique_p
       share_(resources.share),
       own_stats_(resources.stats ? nullptr : std::make_unique<shm::PoolStats>()),
       call_sites_(resources.call_sites),
-      core_(CoreSettings{std::move(options), connector_->default_max(), seed_or_random(resources.seed), resources.background}, *this, resources.share,
+      core_(CoreSettings{std::move(options), connector_->default_max(), seed_or_random(resources.seed), resources.background, resources.fail_fast}, *this, resources.share,
             asio::use_service<LoopPools>(loop).join(*this, *resources.share), resources.stats ? *resources.stats : *own_stats_),
       timer_(std::in_place, loop) {}
 

@@ -44,11 +44,13 @@ struct Effects final : pool::PoolEffects {
 
 class CoreTest {
  public:
-  explicit CoreTest(config::Pool options = {}, std::uint32_t rows = 16, std::shared_ptr<PermitRows> permits = nullptr, std::shared_ptr<pool::Siblings> siblings = nullptr)
+  explicit CoreTest(config::Pool options = {}, std::uint32_t rows = 16, std::shared_ptr<PermitRows> permits = nullptr, std::shared_ptr<pool::Siblings> siblings = nullptr,
+                    bool fail_fast = false)
       : table(permits ? std::move(permits) : std::make_shared<PermitRows>(rows)) {
     options.name = "main";
     pool::CoreSettings settings;
     settings.options = options;
+    settings.fail_fast = fail_fast;
     core = std::make_unique<pool::PoolCore>(settings, effects, table->share, siblings ? std::move(siblings) : std::make_shared<pool::Siblings>(), stats);
     core->on_event([this](const pool::Event& e) { events.push_back(describe(e)); });
     events.clear();

@@ -366,3 +366,19 @@ TEST_CASE("a burst of callers costs no more connections than needed and all are 
   CHECK(t.server->connect.calls == 4);
   CHECK(t.stats.front().acquires.get() == 200);
 }
+
+TEST_CASE("an interrupting clear ends a connect that is stuck, and its permit comes back") {
+  PoolLoop t;
+  t.server->connect.does = Does::stuck;
+  t.pool().ready();
+  Caller& caller = t.acquire();
+  REQUIRE(t.run_until([&] { return t.server->connect.calls == 1; }));
+  t.pool().clear(Pending::interrupt);
+  REQUIRE(t.run_until([&] { return caller.done && t.pool().numbers().closing == 0; }));
+  REQUIRE(caller.error);
+  CHECK(caller.error->phase() == Phase::connect);
+  CHECK(t.pool().numbers().held == 0);
+  t.server->connect.does = Does::ok;
+  t.pool().ready();
+  t.leased();
+}
