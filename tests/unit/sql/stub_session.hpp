@@ -108,6 +108,8 @@ class DatabaseTest {
     pool->ready();
     db.emplace(*pool, &stats);
   }
+  DatabaseTest(const DatabaseTest&) = delete;
+  ~DatabaseTest() { server->hold.reset(); }  // a timer must not outlive its loop, as the server does
 
   template <class F>
   void run(F body) {
