@@ -172,7 +172,7 @@ TEST_CASE("A reset proves nothing about the server's session") {
 
 TEST_CASE("A server or pooler that refuses startup options is asked again without them") {
   const auto startup = std::make_shared<std::vector<std::string>>();
-  ScriptedServer pooler({[startup](int socket) {
+  std::optional<ScriptedServer> pooler(std::in_place, std::vector<std::function<void(int)>>{[startup](int socket) {
                            startup->push_back(read_packet(socket));
                            const std::string fields("SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: options\0\0", 62);
                            const std::string answer = std::string("E\0\0\0", 4) + static_cast<char>(fields.size() + 4) + fields;
@@ -180,9 +180,10 @@ TEST_CASE("A server or pooler that refuses startup options is asked again withou
                            read_to_end(socket);
                          },
                          [startup](int socket) { startup->push_back(read_packet(socket)); }});
-  Client client(pooler.url("?sslmode=disable"));
+  Client client(pooler->url("?sslmode=disable"));
   Loop loop;
   failure_of_connect(loop, client);
+  pooler.reset();  // its thread has written what is read here
   REQUIRE(startup->size() == 2);
   CHECK(has((*startup)[0], "client_connection_check_interval"));
   CHECK_FALSE(has((*startup)[1], "client_connection_check_interval"));
