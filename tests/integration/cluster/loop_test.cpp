@@ -154,7 +154,8 @@ TEST_CASE("A server that accepts and then says nothing does not hold up the loop
 }
 
 TEST_CASE("An address that never answers does not hold up the loop") {
-  // TEST-NET-1 has no hosts: packets vanish in a router, or there is no route and the error is immediate.
+  // TEST-NET-1 has no hosts: packets vanish in a router, or there is no route and the error is immediate. To be sure of the
+  // former, run this case in a network namespace (unshare -n) where 192.0.2.1 is a neighbour behind a veth pair that nobody has.
   other_pool_meets("postgres://app:x@192.0.2.1:5432/app", false);
 }
 
