@@ -78,7 +78,7 @@ class Instance {
   }
   ~Instance() {
     end();
-    if (pid_ > 0) {
+    if (pid_ > 0 && !reaped_) {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
@@ -109,7 +109,7 @@ class Instance {
   std::optional<int> wait(Duration limit) {
     int status = 0;
     if (!eventually(limit, [&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; })) return std::nullopt;
-    pid_ = -1;
+    reaped_ = true;
     return status;
   }
 
@@ -133,7 +133,8 @@ class Instance {
   config::Config config_;
   std::string directory_, socket_, port_;
   Descriptor control_, address_, channel_;
-  pid_t pid_ = -1;
+  pid_t pid_ = -1;  // never changes once forked: the thread that plays the master reads it
+  bool reaped_ = false;
   std::thread master_;
   std::atomic<bool> ending_{false};
 };
