@@ -11,7 +11,7 @@
 namespace sluice::shm {
 
 inline constexpr std::uint64_t magic = 0x656369756c73'01ULL;
-inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint32_t layout_version = 2;
 
 enum class InstanceState : std::uint32_t { starting, running, stopping, stopped };
 constexpr const char* to_text(InstanceState s) noexcept {
@@ -42,7 +42,7 @@ struct Header {  // written by the master before the first fork
   std::uint32_t kinds;
   std::uint32_t reserved;
   std::uint64_t size;
-  std::uint64_t slots_at, published_at, servers_at, rows_at, limits_at, pools_at, pool_stats_at, call_sites_at;
+  std::uint64_t slots_at, published_at, servers_at, rows_at, limits_at, wants_at, pools_at, pool_stats_at, call_sites_at, statements_at;
   std::int64_t started_nanos;        // CLOCK_MONOTONIC
   std::int64_t started_unix_seconds;
   std::uint64_t boot_nonce;          // 32 bits used
@@ -107,7 +107,10 @@ struct alignas(64) Server {
   // written by the master
   alignas(64) Cell state;  // ServerState
   Cell total;              // permits for all instances together
-  Cell budget;             // of this instance: rows in use are [0, budget)
+  Cell budget;             // of this instance
+  Cell wished_total;       // set while the instance runs (ctl budget set); 0: as configured
+  Cell rows_in_use;        // every row behind is disabled
+  Cell shrinking;          // 1: a lower budget waits for rows to come back: nobody borrows, what is above a limit is closed
   Text<400> arithmetic;    // how the budget came about, or why it is refused
   // written by the janitor
   alignas(64) Cell answered;   // 1 once the capacity below is known
@@ -118,6 +121,9 @@ struct alignas(64) Server {
   Cell ended_sessions;         // orphans ended
   Cell confirmed_rows;         // rows freed after confirmation
   Text<400> janitor_error;     // why it cannot ask; empty: it can
+  // written by the workers
+  alignas(64) std::atomic<std::uint64_t> want_epoch;  // goes up with every published want: a hint for those who may give
+  alignas(64) std::atomic<std::uint64_t> outage;      // the governor's word (budget/governor.hpp); 0: the server answers
 };
 
 // One permit. The owner word is the truth; the payload describes it (see budget/permit_table.hpp).
@@ -127,6 +133,7 @@ struct alignas(64) Row {
   std::atomic<std::uint64_t> session_birth;  // the server's start time of it, driver's unit; 0: unknown
   std::atomic<std::int64_t> changed_nanos;   // last change of the owner word's state
   std::atomic<std::uint32_t> call_site;      // 1 + index into the owner slot's call sites; 0: none
+  std::atomic<std::uint32_t> cancel;         // not 0: the owner asks the janitor to end this session's statement; the janitor sets it back
 };
 static_assert(sizeof(Row) == 64);
 
@@ -154,6 +161,15 @@ struct CallSite {  // written once by the worker, then published by `line` (rele
   std::atomic<std::uint32_t> line;
 };
 inline constexpr std::uint32_t call_sites_per_slot = 128;
+
+// A statement that runs now, written by the worker. Free while started_nanos is 0; the text is complete before it is set.
+struct alignas(64) RunningStatement {
+  Cell started_nanos;
+  Cell pool;     // its number in the segment
+  Cell session;  // the server's id of the session; 0: unknown
+  Text<240> text;  // without parameter values
+};
+inline constexpr std::uint32_t statements_per_slot = 32;
 
 // Sums that the master publishes each tick; they never go back while the instance lives.
 struct alignas(64) Published {

@@ -54,10 +54,12 @@ Segment Segment::create(const Shape& shape) {
   h.slots_at = reserve(sizeof(Slot) * h.max_workers);
   h.servers_at = reserve(sizeof(Server) * h.servers);
   h.limits_at = reserve(sizeof(std::atomic<std::uint32_t>) * h.max_workers * h.servers);
+  h.wants_at = reserve(sizeof(std::atomic<std::uint64_t>) * h.max_workers * h.servers);
   h.pools_at = reserve(sizeof(PoolInfo) * h.pools);
   h.rows_at = reserve(sizeof(Row) * rows);
   h.pool_stats_at = reserve(sizeof(PoolStats) * h.pools * h.max_workers);
   h.call_sites_at = reserve(sizeof(CallSite) * call_sites_per_slot * h.max_workers);
+  h.statements_at = reserve(sizeof(RunningStatement) * statements_per_slot * h.max_workers);
   h.size = (end + 4095) / 4096 * 4096;
 
   Descriptor file(::memfd_create("sluice", MFD_CLOEXEC | MFD_ALLOW_SEALING));

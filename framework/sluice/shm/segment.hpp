@@ -60,11 +60,18 @@ class Segment {
   std::span<std::atomic<std::uint32_t>> limits(std::uint32_t server) const noexcept {
     return {at<std::atomic<std::uint32_t>>(header().limits_at) + std::size_t{server} * header().max_workers, header().max_workers};
   }
+  // How many permits each slot's life wants: wants(server)[slot], written as budget/lending.hpp says.
+  std::span<std::atomic<std::uint64_t>> wants(std::uint32_t server) const noexcept {
+    return {at<std::atomic<std::uint64_t>>(header().wants_at) + std::size_t{server} * header().max_workers, header().max_workers};
+  }
   PoolStats& pool_stats(std::uint32_t slot, std::uint32_t pool) const noexcept {
     return at<PoolStats>(header().pool_stats_at)[std::size_t{slot} * header().pools + pool];
   }
   std::span<CallSite> call_sites(std::uint32_t slot) const noexcept {
     return {at<CallSite>(header().call_sites_at) + std::size_t{slot} * call_sites_per_slot, call_sites_per_slot};
+  }
+  std::span<RunningStatement> statements(std::uint32_t slot) const noexcept {
+    return {at<RunningStatement>(header().statements_at) + std::size_t{slot} * statements_per_slot, statements_per_slot};
   }
   std::string_view instance() const noexcept { return header().instance; }
   std::string_view kind_name(std::uint64_t kind) const noexcept { return kind < header().kinds ? header().kind_names[kind] : "?"; }
