@@ -2,12 +2,23 @@
 // any instants they like. Values in shared memory are nanoseconds of CLOCK_MONOTONIC, comparable between processes.
 #pragma once
 
+#include <sluice/core/cycle_clock.hpp>
+
 #include <chrono>
 #include <cstdint>
 
 namespace sluice {
 
-using Clock = std::chrono::steady_clock;
+// std::chrono::steady_clock's own instants, so that timers take them; read from the processor's time stamp counter where the
+// kernel trusts it. Never goes back within a thread. Any thread, any process.
+struct Clock {
+  using duration = std::chrono::steady_clock::duration;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::steady_clock::time_point;
+  static constexpr bool is_steady = true;
+  static time_point now() noexcept { return time_point(std::chrono::duration_cast<duration>(std::chrono::nanoseconds(cycle_clock_nanos()))); }
+};
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 
