@@ -1,7 +1,7 @@
 // A permit table of its own for a test: rows in ordinary memory, a limit that the test may change.
 #pragma once
 
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 
 #include <atomic>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The permit table of one server: the only way to a connection. Rows live in shared memory; each is owned by one life
+// The permit table of one server: the only way to a connection (workers use it through budget/share.hpp). Rows live in shared memory; each is owned by one life
 // (slot, generation) or nobody. Whoever is killed between any two instructions leaves a table that is right.
 //
 //   disabled → free → connecting → idle ⇄ leased → closing → free
@@ -6,17 +6,17 @@
 //
 // Ownership rules (all owner words are sequentially consistent except idle ⇄ leased, which only the owner stores):
 //  - free → connecting: a worker, by compare-and-swap (the claim). free/quarantined ⇄ disabled: the master.
+//  - closing → granted for another life: its owner, with the server's proof (lending). granted → connecting or free: that life.
 //  - every other change of an owned row: its living owner.
-//  - an ended life's rows → quarantined: the master's sweep. quarantined → free: whoever has the server's proof (the janitor;
+//  - an ended life's rows → quarantined (granted ones → free, they have no session): the master's sweep. quarantined → free: whoever has the server's proof (the janitor;
 //    the owner itself if its proof arrives later; the master for local servers).
 // The payload is cleared before a row becomes free, and complete before `connecting` ends. Session 0 means unknown.
 #pragma once
 
+#include <sluice/budget/step.hpp>
 #include <sluice/shm/layout.hpp>
-#include <sluice/shm/segment.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 namespace sluice::budget {
@@ -62,6 +62,21 @@ struct RowView {
 };
 RowView read(std::span<const shm::Row> rows, std::uint32_t row) noexcept;
 
+// Every change of an owner word goes through one of these.
+inline void write_owner(shm::Row& row, Owner owner, const char* what, std::memory_order order = std::memory_order_seq_cst) noexcept {
+  step(what, Moment::before, owner.pack());
+  row.owner.store(owner.pack(), order);
+  step(what, Moment::after, owner.pack());
+}
+inline bool swap_owner(shm::Row& row, Owner expected, Owner desired, const char* what) noexcept {
+  std::uint64_t word = expected.pack();
+  step(what, Moment::before, desired.pack());
+  if (!row.owner.compare_exchange_strong(word, desired.pack())) return false;
+  step(what, Moment::after, desired.pack());
+  return true;
+}
+void clear_payload(shm::Row& row) noexcept;
+
 struct Counts {
   std::uint32_t by_state[row_states] = {};
   std::uint32_t held() const noexcept {
@@ -74,10 +89,13 @@ Counts count(std::span<const shm::Row> rows) noexcept;
 
 // ---- master
 
-// Makes the first `budget` rows usable and disables free ones behind. A row that is held stays as it is until it frees up.
+// Brings the number of rows that are not disabled to `budget`, as far as that goes now: missing ones are enabled at once, free ones that
+// are too many disabled (never the first `confirm`); a held one stays until it comes back and the next call finds it free. Calls converge to
+// the rows [0, budget). Returns how many are in force now; more than `budget`: call again later.
 // With `quarantine`, rows that become usable start quarantined for an earlier fleet (the confirm row excepted); the first
-// `in_flight` of them as "a connect may have been in flight".
-void resize(std::span<shm::Row> rows, std::uint32_t budget, std::int64_t now, bool quarantine = false, std::uint32_t confirm = 0, std::uint32_t in_flight = 0) noexcept;
+// `in_flight` of them as "a connect may have been in flight". `rows_in_use` is at every instant above every row that is not disabled.
+std::uint32_t resize(std::span<shm::Row> rows, std::uint32_t budget, std::int64_t now, bool quarantine = false, std::uint32_t confirm = 0, std::uint32_t in_flight = 0,
+                     shm::Cell* rows_in_use = nullptr) noexcept;
 
 // Quarantines (or frees, if `local`) the rows of lives for which `ended(life)` is true. Returns how many.
 template <class Ended>
@@ -89,55 +107,6 @@ bool release_proven(shm::Row& row, Owner expected, std::int64_t now) noexcept;
 bool quarantine(shm::Row& row, Owner expected, std::int64_t now) noexcept;
 // free → connecting for `life`.
 bool claim(shm::Row& row, Life life, std::int64_t now) noexcept;
-
-// A worker's (or the janitor's) hand on one server's table. One loop's own; not thread-safe. `limit` is read anew each time.
-class Share {
- public:
-  // Rows [first, end) may be claimed; `limit` points to this slot's part in shared memory, or is null: no limit.
-  Share(std::span<shm::Row> rows, std::uint32_t first, Life life, const std::atomic<std::uint32_t>* limit) noexcept
-      : rows_(rows), first_(first), life_(life), limit_(limit) {}
-
-  Life life() const noexcept { return life_; }
-  std::uint32_t held() const noexcept { return held_; }
-  std::uint32_t limit() const noexcept { return limit_ ? limit_->load(std::memory_order_relaxed) : static_cast<std::uint32_t>(rows_.size()); }
-  // Permits above the limit: their connections are closed when they come back.
-  std::uint32_t excess() const noexcept { return held_ > limit() ? held_ - limit() : 0; }
-  // True while another claim might succeed as far as the limit goes.
-  bool below_limit() const noexcept { return held_ < limit(); }
-
-  // A row in state `connecting`, or nothing: at the limit, no free row, or `max_connecting` reached.
-  std::optional<std::uint32_t> claim(std::int64_t now) noexcept;
-  // connecting → idle; the payload is published first.
-  void connected(std::uint32_t row, std::uint64_t session, std::uint64_t birth, std::int64_t now) noexcept;
-  void leased(std::uint32_t row, std::uint32_t call_site, std::int64_t now) noexcept {
-    rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
-    rows_[row].call_site.store(call_site, std::memory_order_relaxed);
-    rows_[row].owner.store(Owner{RowState::leased, life_}.pack(), std::memory_order_release);
-  }
-  void returned(std::uint32_t row, std::int64_t now) noexcept {
-    rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
-    rows_[row].owner.store(Owner{RowState::idle, life_}.pack(), std::memory_order_release);
-  }
-  // connecting, idle or leased → closing.
-  void closing(std::uint32_t row, std::int64_t now) noexcept;
-  // closing or connecting → free: the server is proven to have let go (or never knew of the connection).
-  void released(std::uint32_t row, std::int64_t now) noexcept;
-  // closing or connecting → quarantined: no proof. The janitor takes over.
-  void quarantined(std::uint32_t row, std::int64_t now) noexcept;
-
-  // At most this many rows of the server are `connecting` over all workers; 0: unlimited.
-  void set_max_connecting(std::uint32_t n) noexcept { max_connecting_ = n; }
-
- private:
-  std::uint32_t connecting() const noexcept;
-
-  std::span<shm::Row> rows_;
-  std::uint32_t first_;
-  Life life_;
-  const std::atomic<std::uint32_t>* limit_;
-  std::uint32_t held_ = 0;
-  std::uint32_t max_connecting_ = 0;
-};
 
 template <class Ended>
 std::uint32_t sweep(std::span<shm::Row> rows, std::int64_t now, bool local, Ended ended) {
@@ -153,7 +122,9 @@ std::uint32_t sweep(std::span<shm::Row> rows, std::int64_t now, bool local, Ende
       default: break;
     }
     if (owner.life.generation == 0 || !ended(owner.life)) continue;
-    if (local ? release_proven(row, owner, now) : quarantine(row, owner, now)) ++swept;
+    // A permit on its way to a life that ended before it could connect: the giver had the server's proof already.
+    const bool proven = local || owner.state == RowState::granted;
+    if (proven ? release_proven(row, owner, now) : quarantine(row, owner, now)) ++swept;
   }
   return swept;
 }

@@ -6,11 +6,12 @@
 
 namespace sluice::budget {
 
-// The server's configuration and, once it is known, its answer.
+// The server's configuration (or what was wished while running) and, once it is known, its answer.
 inline Request request_of(const shm::Server& server, std::uint32_t workers) {
   Request r;
   r.server = server.name;
-  r.configured_total = server.configured_total;
+  const auto wished = static_cast<std::uint32_t>(server.wished_total.get());
+  r.configured_total = wished != 0 ? wished : server.configured_total;
   r.headroom_percent = server.headroom_percent;
   r.instances = server.instances;
   r.floor = server.floor;

@@ -68,7 +68,9 @@ struct Server {
   double headroom = 0.20;              // share kept free by auto, 0 ≤ x < 1
   std::uint32_t instances = 1;
   std::uint32_t floor = 1;  // permits per worker that it can always get back
-  bool elastic = false;     // true once lending lands
+  bool elastic = true;      // idle permits flow to the workers that need them
+  Duration lend_idle = 30ms;   // an idle connection above the floor is given away after this
+  Duration borrow_after = 5ms; // so long a caller must have waited before its worker asks the others
   std::uint32_t max_connecting = 2;
   std::uint32_t capacity = 1024;  // rows of the permit table, fixed at start
   Via via = Via::direct;
@@ -82,6 +84,13 @@ struct Pool {
   std::optional<std::uint32_t> max;  // absent: the limit
   std::uint32_t min_idle = 0;
   bool warm_up = true;
+  bool adaptive = false;  // keeps open what the load of the last period needs, between min_idle and max
+  double adaptive_target = 0.7;
+  double adaptive_up = 0.8;
+  double adaptive_down = 0.3;
+  Duration adaptive_every = 30s;
+  // share
+  std::optional<std::uint32_t> max_requests_per_connection;  // absent: what the driver can do; 1: every lease is exclusive
   // wait
   Duration acquire_timeout = 5s;
   std::optional<std::uint32_t> queue_limit;  // absent: unbounded; 0: never wait
@@ -103,6 +112,10 @@ struct Pool {
   Reuse reuse = Reuse::lifo;
   // close
   Duration close_timeout = 5s;
+  // safety
+  Duration leak_after = 5min;     // a lease held this long is told as a suspected leak; 0: never
+  bool leak_reclaim = false;      // … and its connection is taken away
+  bool deadlock_detection = true; // a task that holds a lease and waits for another of the exhausted pool is told
   // sql
   Duration statement_timeout = 30s;     // 0: none; a per-call within(…) overrides
   std::uint32_t statement_cache = 256;  // prepared statements per connection; 0: none

@@ -79,6 +79,8 @@ class Validator {
     if (pool.max) check_order(at + "min_idle", pool.min_idle <= *pool.max, "must not be more than", at + "max");
     check_order(at + "connect_backoff_min", pool.connect_backoff_min <= pool.connect_backoff_max, "must not be longer than",
                 at + "connect_backoff_max");
+    check_order(at + "adaptive.down", pool.adaptive_down < pool.adaptive_target, "must be less than", at + "adaptive.target");
+    check_order(at + "adaptive.target", pool.adaptive_target <= pool.adaptive_up, "must not be more than", at + "adaptive.up");
     if (pool.tls_cert.empty() != pool.tls_key.empty()) {
       const std::string given = at + (pool.tls_cert.empty() ? "tls.key" : "tls.cert");
       refuse(given, text("certificate and key belong together; give ", at, pool.tls_cert.empty() ? "tls.cert" : "tls.key", " too"));
@@ -123,7 +125,6 @@ class Validator {
 
   void check_server(const std::string& name, const Server& server) {
     const std::string at = text("servers.", name, ".");
-    if (server.elastic) refuse(at + "elastic", "lending has not landed yet; leave it false");
     if (!server.total && server.via == Via::proxy) {
       refuse(at + "total", "auto cannot ask the server through a proxy; give the number of clients that the proxy allows");
     }

@@ -85,7 +85,8 @@ std::vector<supervise::KindCount> count_workers(const config::Config& config, co
 }
 
 Instance::Instance(const config::Config& config, const std::vector<Kind>& kinds)
-    : config_(config), kinds_(kinds), segment_(make_segment(config, kinds, pool_order_, server_order_, local_)) {
+    : config_(config), kinds_(kinds), segment_(make_segment(config, kinds, pool_order_, server_order_, local_)),
+      bells_(config.max_workers) {
   shm::Header& header = segment_.header();
   header.boot_nonce = std::random_device{}() & 0xffffffffu;
   header.started_nanos = now_nanos();
@@ -122,6 +123,7 @@ runtime::HostInputs Instance::host_inputs(int channel) {
     life.kind_name = std::string(kinds_[kind].name);
     life.make = kinds_[kind].make;
     life.listeners = listener_fds_;
+    life.bells = &bells_;
     return life;
   };
   return inputs;

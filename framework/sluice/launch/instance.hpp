@@ -44,6 +44,7 @@ class Instance {
   std::vector<config::Server> server_order_;
   std::vector<bool> local_;
   shm::Segment segment_;
+  runtime::Bells bells_;
   std::vector<Descriptor> listeners_;
   std::vector<std::pair<std::string, int>> listener_fds_;
 };

@@ -1,7 +1,7 @@
 #include <sluice/runtime/janitor.hpp>
 
 #include <sluice/budget/confirmation.hpp>
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/core/asio.hpp>
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>

@@ -63,6 +63,11 @@ LifeOutcome WorkerLife::run() {
   slot.alive_generation.publish(inputs_.generation);
   try {
     make_pools();
+    if (inputs_.bells) {
+      bell_.emplace(*loop_, inputs_.bells->of(inputs_.slot), [this] {
+        for (auto& [name, pool] : pools_) pool.permits_changed();
+      });
+    }
     worker_ = inputs_.make();
     worker_->context_ = &context_;
     heartbeat_->start();
@@ -107,8 +112,7 @@ void WorkerLife::make_pools() {
     auto& share = shares_[server];
     if (!share) {
       const shm::Server& s = segment.servers()[server];
-      share = std::make_shared<budget::Share>(segment.rows(server), s.confirm, budget::Life{slot, inputs_.generation}, &segment.limits(server)[slot]);
-      share->set_max_connecting(s.max_connecting);
+      share = std::make_shared<budget::Share>(segment.rows(server), s.confirm, budget::Life{slot, inputs_.generation}, terms_of(server));
     }
     pool::PoolResources resources;
     resources.share = share;
@@ -119,6 +123,22 @@ void WorkerLife::make_pools() {
     auto& made = pools_.emplace(options.name, pool::Pool(*loop_, options, std::move(connector), std::move(resources))).first->second;
     if (speaks_sql) databases_.emplace(options.name, sql::Database(made, &segment.pool_stats(inputs_.slot, i)));
   }
+}
+
+budget::Terms WorkerLife::terms_of(std::uint32_t server) const {
+  shm::Server& s = inputs_.segment->servers()[server];
+  const config::Server& options = inputs_.config->servers.at(s.name);
+  budget::Terms terms;
+  terms.limits = inputs_.segment->limits(server);
+  terms.wants = inputs_.segment->wants(server);
+  terms.floor = s.floor;
+  terms.elastic = s.elastic != 0;
+  terms.max_connecting = s.max_connecting;
+  terms.server = &s;
+  terms.lend_idle = options.lend_idle;
+  terms.borrow_after = options.borrow_after;
+  if (inputs_.bells) terms.ring = [bells = inputs_.bells](std::uint32_t slot) { bells->ring(slot); };
+  return terms;
 }
 
 awaitable<void> WorkerLife::live() {

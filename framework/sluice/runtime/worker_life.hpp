@@ -2,10 +2,11 @@
 // run() blocks the calling thread; request_drain() and request_stop() may be called from any thread.
 #pragma once
 
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/config/config.hpp>
 #include <sluice/core/clock.hpp>
 #include <sluice/pool/pool.hpp>
+#include <sluice/runtime/bells.hpp>
 #include <sluice/runtime/heartbeat.hpp>
 #include <sluice/runtime/worker.hpp>
 #include <sluice/shm/segment.hpp>
@@ -32,6 +33,7 @@ struct LifeInputs {
   std::string kind_name;
   std::unique_ptr<Worker> (*make)() = nullptr;
   std::vector<std::pair<std::string, int>> listeners;
+  const Bells* bells = nullptr;  // null: this worker is alone
   std::function<void()> on_ready;  // on the life's thread
 };
 
@@ -59,6 +61,7 @@ class WorkerLife {
   };
 
   void make_pools();
+  budget::Terms terms_of(std::uint32_t server) const;
   awaitable<void> live();
   awaitable<void> start_worker();
   awaitable<void> warm_pools();
@@ -74,6 +77,7 @@ class WorkerLife {
   std::unique_ptr<Heartbeat> heartbeat_;
   std::map<std::uint32_t, std::shared_ptr<budget::Share>> shares_;  // by server
   std::map<std::string, pool::Pool, std::less<>> pools_;
+  std::optional<BellListener> bell_;
   std::map<std::string, sql::Database, std::less<>> databases_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<asio::steady_timer> wake_;  // cancelled when anything below changes

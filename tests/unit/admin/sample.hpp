@@ -2,7 +2,7 @@
 #pragma once
 
 #include <sluice/admin/process_usage.hpp>
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/shm/segment.hpp>
 
 #include <cstring>

@@ -44,7 +44,6 @@ TEST_CASE("kinds of workers must exist, and fixed counts fit the slots") {
 }
 
 TEST_CASE("what is not there yet, or cannot work, is refused with a sentence") {
-  CHECK(contains(refused({"--servers.main.elastic"}), "lending has not landed"));
   CHECK(contains(refused({"--servers.main.via", "proxy"}), "auto cannot ask the server through a proxy"));
   CHECK(refused({"--servers.main.via", "proxy", "--servers.main.total", "20"}) == "");
   CHECK(contains(refused({"--pools.main.tls.cert", "a.pem"}), "give pools.main.tls.key too"));

@@ -1,0 +1,201 @@
+#include <sluice/budget/share.hpp>
+
+#include <utility>
+
+namespace sluice::budget {
+
+Share::Share(std::span<shm::Row> rows, std::uint32_t first, Life life, Terms terms) : rows_(rows), first_(first), life_(life), terms_(std::move(terms)) {
+  if (life.slot < terms_.limits.size()) limit_ = &terms_.limits[life.slot];
+  if (terms_.server) {
+    epoch_ = &terms_.server->want_epoch;
+    outage_ = &terms_.server->outage;
+  }
+  seen_epoch_ = epoch_->load() - 1;  // the first look is a real one
+}
+
+Share::Share(std::span<shm::Row> rows, std::uint32_t first, Life life, const std::atomic<std::uint32_t>* limit)
+    : rows_(rows), first_(first), life_(life), limit_(limit) {}
+
+std::span<shm::Row> Share::in_use() const noexcept {
+  const std::uint64_t rows = terms_.server ? terms_.server->rows_in_use.get() : 0;
+  return rows == 0 || rows > rows_.size() ? rows_ : rows_.first(rows);
+}
+
+// ---- claiming
+
+// Ended lives of this slot keep their permits until these are confirmed (`stuck`); the floor may be reached all the same.
+bool Share::may_claim(std::uint32_t stuck) const noexcept { return held_ + stuck < limit() || held_ < floor() || may_borrow(); }
+
+std::optional<std::uint32_t> Share::claim(std::int64_t now) noexcept {
+  const std::span<shm::Row> rows = in_use();
+  const std::uint64_t granted = Owner{RowState::granted, life_}.pack();
+  std::uint32_t connecting = 0, stuck = 0;
+  std::optional<std::uint32_t> free_row, granted_row;
+  for (std::uint32_t i = 0; i < rows.size(); ++i) {
+    const std::uint64_t word = rows[i].owner.load();
+    const Owner owner = Owner::unpack(word);
+    connecting += owner.state == RowState::connecting;
+    stuck += owner.state == RowState::quarantined && owner.life.slot == life_.slot;
+    if (i < first_) continue;
+    if (owner.state == RowState::free && !free_row) free_row = i;
+    if (word == granted) granted_row = i;
+  }
+  refusal_ = Refusal::none;
+  borrowed_ = false;
+  const auto refuse = [this](Refusal why) {
+    refusal_ = why;
+    return std::nullopt;
+  };
+  const Outage outage = Outage::unpack(outage_->load());
+  const Allowance allowed = allowance(outage, terms_.max_connecting, now);
+  if (!allowed.any || (outage.failures > 0 && connecting > 0)) return refuse(Refusal::outage);
+  if (allowed.most > 0 && connecting >= allowed.most) return refuse(Refusal::connecting);
+
+  const auto connecting_now = [rows] {
+    std::uint32_t n = 0;
+    for (const shm::Row& row : rows) n += Owner::unpack(row.owner.load()).state == RowState::connecting;
+    return n;
+  };
+  if (granted_row) {
+    shm::Row& row = rows[*granted_row];
+    if (swap_owner(row, Owner{RowState::granted, life_}, Owner{RowState::connecting, life_}, "accept")) {
+      row.changed_nanos.store(now, std::memory_order_relaxed);
+      if (allowed.most > 0 && connecting_now() > allowed.most) {
+        write_owner(row, Owner{RowState::granted, life_}, "accept back");
+        return refuse(Refusal::connecting);
+      }
+      ++held_;
+      if (expected_ > 0) --expected_;
+      borrowed_ = true;
+      return granted_row;
+    }
+  }
+  if (!may_claim(stuck)) return refuse(Refusal::limit);
+  for (std::uint32_t i = free_row.value_or(static_cast<std::uint32_t>(rows.size())); i < rows.size(); ++i) {
+    if (Owner::unpack(rows[i].owner.load(std::memory_order_relaxed)).state != RowState::free || !budget::claim(rows[i], life_, now)) continue;
+    ++held_;
+    // Others may have claimed since the first look. Whoever sees too many afterwards steps back; two that both do try again.
+    if (terms_.limits.empty()) {
+      picture_.connecting = allowed.most > 0 ? connecting_now() : 0;
+    } else {
+      survey(rows, 0, static_cast<std::uint32_t>(terms_.limits.size()), life_.slot, picture_);
+      if (first_ > 0 && Owner::unpack(rows[0].owner.load()).state == RowState::free) --picture_.free;  // the confirm permit is nobody's
+    }
+    if (allowed.most > 0 && picture_.connecting > allowed.most) {
+      released(i, now);
+      return refuse(Refusal::connecting);
+    }
+    if (!terms_.limits.empty() && !may_keep(picture_, parts(), life_.slot)) {
+      released(i, now);
+      return refuse(Refusal::owed);
+    }
+    borrowed_ = held_ > limit();
+    return i;
+  }
+  return refuse(Refusal::no_row);
+}
+
+// ---- the life of a row
+
+void Share::connected(std::uint32_t row, std::uint64_t session, std::uint64_t birth, std::int64_t now) noexcept {
+  shm::Row& r = rows_[row];
+  r.session_birth.store(birth, std::memory_order_release);
+  r.session.store(session, std::memory_order_release);
+  r.changed_nanos.store(now, std::memory_order_relaxed);
+  write_owner(r, Owner{RowState::idle, life_}, "connected");
+}
+
+void Share::closing(std::uint32_t row, std::int64_t now) noexcept {
+  rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
+  write_owner(rows_[row], Owner{RowState::closing, life_}, "close");
+}
+
+void Share::released(std::uint32_t row, std::int64_t now) noexcept {
+  shm::Row& r = rows_[row];
+  clear_payload(r);
+  r.changed_nanos.store(now, std::memory_order_relaxed);
+  write_owner(r, Owner{RowState::free, {}}, "release");
+  --held_;
+}
+
+void Share::quarantined(std::uint32_t row, std::int64_t now) noexcept {
+  rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
+  write_owner(rows_[row], Owner{RowState::quarantined, life_}, "quarantine");
+  --held_;
+}
+
+// ---- lending
+
+void Share::want(std::uint32_t permits, TimePoint now) noexcept {
+  if (!terms_.elastic || life_.slot >= terms_.wants.size()) return;
+  permits = std::min(permits, 0xffffu);
+  if (permits == 0 ? published_ == 0 : permits <= published_ && now - published_at_ < rescan_interval) return;
+  published_at_ = now;
+  const Want before = Want::unpack(terms_.wants[life_.slot].exchange(Want{static_cast<std::uint16_t>(permits), life_.generation}.pack()));
+  if (before.generation == life_.generation && before.permits < published_) expected_ += published_ - before.permits;
+  published_ = permits;
+  if (permits == 0) return;
+  epoch_->fetch_add(1);
+  if (!terms_.ring) return;
+  // Whoever is busy looks when its next connection comes back; who has idle ones must be woken.
+  std::uint32_t last = ~0u;
+  for (const shm::Row& row : in_use()) {
+    const Owner owner = Owner::unpack(row.owner.load(std::memory_order_relaxed));
+    if (owner.state != RowState::idle || owner.life.slot == life_.slot || owner.life.slot == last || owner.life.slot >= terms_.limits.size()) continue;
+    terms_.ring(last = owner.life.slot);
+  }
+}
+
+std::optional<Life> Share::promise(bool idle_long) noexcept {
+  if (!terms_.elastic || life_.slot >= terms_.limits.size()) return std::nullopt;
+  const std::uint64_t epoch = epoch_->load();
+  for (;;) {
+    survey(in_use(), first_, static_cast<std::uint32_t>(terms_.limits.size()), life_.slot, picture_);
+    const auto slot = receiver(picture_, parts(), life_.slot, idle_long);
+    if (!slot) {
+      seen_epoch_ = epoch;
+      return std::nullopt;
+    }
+    std::uint64_t word = terms_.wants[*slot].load();
+    const Want want = Want::unpack(word);
+    if (want.permits == 0) continue;  // another giver was faster
+    if (terms_.wants[*slot].compare_exchange_strong(word, Want{static_cast<std::uint16_t>(want.permits - 1), want.generation}.pack()))
+      return Life{static_cast<std::uint16_t>(*slot), want.generation};
+  }
+}
+
+void Share::grant(std::uint32_t row, Life to, std::int64_t now) noexcept {
+  clear_payload(rows_[row]);
+  rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
+  write_owner(rows_[row], Owner{RowState::granted, to}, "grant");
+  --held_;
+  if (terms_.ring) terms_.ring(to.slot);
+}
+
+std::uint32_t Share::decline(std::int64_t now) noexcept {
+  if (expected_ == 0) return 0;
+  std::uint32_t declined = 0;
+  for (shm::Row& row : in_use()) {
+    if (!release_proven(row, Owner{RowState::granted, life_}, now)) continue;
+    ++declined;
+    if (expected_ > 0) --expected_;
+  }
+  return declined;
+}
+
+// ---- the governor
+
+void Share::server_failed(std::int64_t now, Duration least, Duration most, double random) noexcept {
+  std::uint64_t word = outage_->load();
+  while (!outage_->compare_exchange_weak(word, after_failure(Outage::unpack(word), now, least, most, random).pack())) {
+  }
+}
+
+void Share::server_answered() noexcept {
+  if (outage_->load() == 0 || outage_->exchange(0) == 0 || !terms_.ring) return;
+  for (std::uint32_t slot = 0; slot < terms_.limits.size(); ++slot) {
+    if (slot != life_.slot && parts().limit(slot) > 0) terms_.ring(slot);
+  }
+}
+
+}  // namespace sluice::budget
