@@ -12,7 +12,7 @@ void intrusive_ptr_release(PoolShell* shell) noexcept {
 Lease& Lease::operator=(Lease&& other) noexcept {
   if (this != &other) {
     release();
-    shell_ = std::move(other.shell_);
+    shell_ = other.shell_;
     entry_ = std::exchange(other.entry_, nullptr);
   }
   return *this;
@@ -30,14 +30,14 @@ std::uint64_t Lease::id() const noexcept { return entry_ ? entry_->id : 0; }
 void Lease::release() noexcept {
   if (!entry_) return;
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  const ShellRef shell = std::move(shell_);
+  const ShellRef shell(shell_, false);
   if (!shell->foreign()) shell->give_back(entry);
 }
 
 void Lease::discard() noexcept {
   if (!entry_) return;
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  const ShellRef shell = std::move(shell_);
+  const ShellRef shell(shell_, false);
   if (!shell->foreign()) shell->discard(entry);
 }
 
@@ -60,9 +60,9 @@ Pool::~Pool() {
 
 awaitable<Lease> Pool::acquire(boost::source_location where) {
   const Duration limit = shell_->core().options().acquire_timeout;
-  return PoolShell::acquire(shell_, limit > Duration::zero() ? limit : Duration::max(), where);
+  return shell_->acquire(limit > Duration::zero() ? limit : Duration::max(), where);
 }
-awaitable<Lease> Pool::acquire(Within limit, boost::source_location where) { return PoolShell::acquire(shell_, limit.limit, where); }
+awaitable<Lease> Pool::acquire(Within limit, boost::source_location where) { return shell_->acquire(limit.limit, where); }
 Lease Pool::try_acquire(boost::source_location where) { return shell_->try_acquire(where); }
 
 void Pool::ready() {

@@ -32,7 +32,7 @@ using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's 
 class Lease {
  public:
   Lease() noexcept = default;
-  Lease(Lease&& other) noexcept : shell_(std::move(other.shell_)), entry_(std::exchange(other.entry_, nullptr)) {}
+  Lease(Lease&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)) {}
   Lease& operator=(Lease&& other) noexcept;
   ~Lease() {
     if (entry_) release();
@@ -52,8 +52,8 @@ class Lease {
 
  private:
   friend class PoolShell;
-  Lease(ShellRef shell, PoolEntry* entry) noexcept : shell_(std::move(shell)), entry_(entry) {}
-  ShellRef shell_;
+  Lease(PoolShell& shell, PoolEntry& entry) noexcept;
+  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
   PoolEntry* entry_ = nullptr;
 };
 
@@ -78,7 +78,8 @@ class Pool {
   ~Pool();  // closes without waiting; afterwards the observer is not called any more
 
   // Waits for a connection in FIFO order, up to acquire_timeout (0: for ever) or the given limit (0: not at all).
-  // Throws PoolError. Cancelling the coroutine loses no connection and no permit.
+  // Throws PoolError. Cancelling the coroutine loses no connection and no permit. What is free is taken by the call itself, the
+  // wait begins with the co_await: a result that nobody awaits gives back what it took.
   awaitable<Lease> acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
   awaitable<Lease> acquire(Within limit, boost::source_location where = BOOST_CURRENT_LOCATION);
   // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process only.

@@ -86,48 +86,73 @@ void PoolShell::stop_when_done() noexcept {
 void PoolShell::loop_ended() noexcept {
   timer_.reset();
   // Waiting coroutines hold this shell, and the shell holds them: without a loop nobody else would end either.
-  while (Waiter* waiter = core_.take_waiter()) {
-    auto dropped = static_cast<LeaseWaiter*>(waiter)->take_handler();
+  while (Waiter* waiter = core_.take_waiter()) static_cast<LeaseWaiter*>(waiter)->drop();
+  while (!answered_.empty()) {
+    auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
+    answered_.pop_front();
+    waiter.drop();
   }
   core_.loop_ended();
 }
 
 // ---- acquiring
 
-struct PoolShell::StartWait {
-  PoolShell* shell;
-  LeaseWaiter* waiter;
-  void operator()(LeaseWaiter::Handler&& handler) const {
-    waiter->arm(std::move(handler));
-    shell->core_.enqueue(*waiter, waiter->since);
-  }
-};
-
 Lease PoolShell::try_acquire(const boost::source_location& where) {
   check_process();
   PoolEntry* entry = core_.try_lease(Clock::now(), call_sites_.find(where));
-  return entry ? Lease(ShellRef(this), entry) : Lease();
+  return lease_of(entry);
 }
 
-awaitable<Lease> PoolShell::acquire(ShellRef self, Duration limit, boost::source_location where) {
-  self->check_process();
-  PoolCore& core = self->core_;
-  core.start_checkout();
+namespace {
+awaitable<Lease> leased(Lease lease) { co_return std::move(lease); }
+}  // namespace
+
+// No coroutine, so that either way there is one frame only: a small one for what is free, or the wait's own, in which
+// use_awaitable keeps the waiter.
+awaitable<Lease> PoolShell::acquire(Duration limit, const boost::source_location& where) {
+  check_process();
+  core_.start_checkout();
   const TimePoint now = Clock::now();
-  const std::uint32_t call_site = self->call_sites_.find(where);
-  if (PoolEntry* entry = core.try_lease(now, call_site)) co_return Lease(std::move(self), entry);
-  if (std::optional<PoolError> error = core.refusal()) throw PoolError(*error);
-
-  LeaseWaiter waiter(*self, now, saturating_add(now, limit), call_site);
-  const StartWait start{self.get(), &waiter};
-  auto wait = asio::async_initiate<const asio::use_awaitable_t<>, LeaseWaiter::Signature>(start, use_awaitable);
-  Lease lease = co_await std::move(wait);
-  co_return lease;
+  const std::uint32_t call_site = call_sites_.find(where);
+  if (PoolEntry* entry = core_.try_lease(now, call_site)) return leased(Lease(*this, *entry));
+  return asio::async_initiate<const asio::use_awaitable_t<>, LeaseWaiter::Signature>(LeaseWaiter(*this, now, saturating_add(now, limit), call_site), use_awaitable);
 }
 
-void PoolShell::serve(Waiter& waiter, PoolEntry& entry) { static_cast<LeaseWaiter&>(waiter).complete(nullptr, Lease(ShellRef(this), &entry)); }
+void PoolShell::begin_wait(LeaseWaiter& waiter) {
+  if (std::optional<PoolError> error = core_.refusal()) return refuse(waiter, std::move(*error));
+  core_.enqueue(waiter, Clock::now());
+}
 
-void PoolShell::refuse(Waiter& waiter, PoolError error) { static_cast<LeaseWaiter&>(waiter).complete(std::make_exception_ptr(std::move(error)), Lease()); }
+void PoolShell::serve(Waiter& waiter, PoolEntry& entry) {
+  auto& served = static_cast<LeaseWaiter&>(waiter);
+  served.entry = &entry;
+  answer(served);
+}
+
+void PoolShell::refuse(Waiter& waiter, PoolError error) {
+  auto& refused = static_cast<LeaseWaiter&>(waiter);
+  refused.error = std::make_exception_ptr(std::move(error));
+  answer(refused);
+}
+
+// Resumed from the loop, never inline. One post at a time for all of them: then its memory is always the same.
+void PoolShell::answer(LeaseWaiter& waiter) {
+  waiter.disarm();
+  answered_.push_back(waiter);
+  if (answered_.size() == 1) deliver_next();
+}
+
+void PoolShell::deliver_next() {
+  asio::post(loop_, [self = ShellRef(this)] { self->deliver(); });
+}
+
+void PoolShell::deliver() {
+  if (answered_.empty()) return;  // the loop has ended meanwhile
+  auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
+  answered_.pop_front();
+  if (!answered_.empty()) deliver_next();  // first: what is resumed may throw
+  waiter.resume();
+}
 
 // ---- operations
 

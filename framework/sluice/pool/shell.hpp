@@ -17,6 +17,8 @@
 
 namespace sluice::pool {
 
+inline Lease::Lease(PoolShell& shell, PoolEntry& entry) noexcept : shell_(&shell), entry_(&entry) { intrusive_ptr_add_ref(shell_); }
+
 struct LeaseWaiter;
 
 class PoolShell final : private PoolEffects {
@@ -32,7 +34,7 @@ class PoolShell final : private PoolEffects {
   }
   bool foreign() const noexcept { return process_.foreign(); }
 
-  static awaitable<Lease> acquire(ShellRef self, Duration limit, boost::source_location where);
+  awaitable<Lease> acquire(Duration limit, const boost::source_location& where);
   Lease try_acquire(const boost::source_location& where);
   void give_back(PoolEntry& entry) { core_.give_back(entry, Clock::now()); }
   void discard(PoolEntry& entry) { core_.discard(entry, Clock::now()); }
@@ -50,7 +52,6 @@ class PoolShell final : private PoolEffects {
   friend void intrusive_ptr_release(PoolShell* shell) noexcept;
   friend struct LeaseWaiter;
   class Running;
-  struct StartWait;
   ~PoolShell();
 
   void start_connect(PoolEntry& entry, Deadline deadline) override;
@@ -62,6 +63,11 @@ class PoolShell final : private PoolEffects {
   void changed() noexcept override;
   void wake_at(TimePoint when) override;
 
+  Lease lease_of(PoolEntry* entry) noexcept { return entry ? Lease(*this, *entry) : Lease(); }
+  void begin_wait(LeaseWaiter& waiter);
+  void answer(LeaseWaiter& waiter);
+  void deliver_next();
+  void deliver();
   void stop_when_done() noexcept;
   void run(PoolEntry& entry, awaitable<void> operation);
   static awaitable<void> run_connect(ShellRef self, PoolEntry* entry, Deadline deadline);
@@ -80,6 +86,7 @@ class PoolShell final : private PoolEffects {
   PoolCore core_;
   std::optional<asio::steady_timer> timer_;  // none once the loop is gone
   TimePoint armed_for_ = TimePoint::max();
+  boost::intrusive::list<Waiter> answered_;    // out of the queue, to be resumed one by one
   std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
 };
 
