@@ -56,6 +56,7 @@ Api::Api(const shm::Segment& segment, const config::Config& config, MasterChanne
   get("/readyz", [this] { return probe(readiness(segment_)); });
   get("/startupz", [this] { return probe(startup(segment_)); });
   get("/health", [this] { return probe(health(segment_, now_nanos(), config_.heartbeat.hang_timeout)); });
+  router_.add("POST", "/api/budget", [this](http::Request request) { return set_budget(std::move(request)); });
   router_.add("POST", "/api/scale", [this](http::Request request) { return scale(std::move(request)); });
   router_.add("POST", "/api/stop", [this](http::Request request) { return stop(std::move(request)); });
 }
@@ -97,6 +98,21 @@ awaitable<http::Response> Api::budget(http::Request request) {
     (name == "workers" ? what_if.workers : what_if.instances) = number;
   }
   co_return http::Response::json(budget_view(segment_, what_if));
+}
+
+awaitable<http::Response> Api::set_budget(http::Request request) {
+  shm::Message message;
+  try {
+    message = budget_command(segment_, request.json());
+  } catch (const ExitError& e) {
+    co_return error_response(400, e.what(), to_int(e.code()));
+  } catch (const http::HttpError& e) {
+    co_return error_response(e.status(), e.what(), to_int(ExitCode::usage));
+  }
+  const char* server = segment_.servers()[message.slot].name;
+  log::info(text("budget of '", server, "' to ", message.value == 0 ? std::string("what is configured") : std::to_string(message.value), ", asked from ", request.peer));
+  nlohmann::json answer = {{"server", server}};
+  co_return co_await command(message, std::move(answer));
 }
 
 awaitable<http::Response> Api::scale(http::Request request) {

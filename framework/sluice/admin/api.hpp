@@ -30,6 +30,7 @@ class Api {
  private:
   void get(const char* path, std::function<http::Response()> render);
   awaitable<http::Response> budget(http::Request request);
+  awaitable<http::Response> set_budget(http::Request request);
   awaitable<http::Response> scale(http::Request request);
   awaitable<http::Response> stop(http::Request request);
   awaitable<http::Response> command(shm::Message message, nlohmann::json answer);

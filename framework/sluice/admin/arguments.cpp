@@ -25,11 +25,14 @@ constexpr Command commands[] = {
      "In thread mode several slots show one pid and one resident size: their process's.\n"},
     {"pools", "", 0, 0, "--json", "every pool of every worker", "\"wait p99\" is the time from asking for a connection to having it.\n"},
     {"permits", "", 0, 0, "--json", "who holds which connection, since when, from which line", ""},
-    {"budget", "[--what-if workers=N instances=N]", 0, 2, "--json --what-if", "the arithmetic of every server's budget",
-     "  budget                                    as it is\n"
-     "  budget --what-if workers=8                with eight workers\n"
+    {"budget", "[set SERVER=N|auto] [--what-if workers=N instances=N]", 0, 2, "--json --what-if", "the budget of every server, its arithmetic, and its change",
+     "  budget                                    as it is; while a lower one waits for connections: who holds them\n"
+     "  budget set main=30                        30 connections for server main, now, until the instance ends\n"
+     "  budget set main=auto                      back to what is configured\n"
+     "  budget --what-if workers=8                with eight workers: nothing is changed\n"
      "  budget --what-if workers=8 instances=3    and on three machines\n"
-     "Nothing is changed. Exit code 78 if the numbers would be refused.\n"},
+     "A lower budget is in force once enough connections have come back; nobody loses one in use.\n"
+     "Exit code 78 if the numbers are, or would be, refused; the message shows the arithmetic.\n"},
     {"scale", "[kind=]N | [kind=]+N | [kind=]-N", 1, 1, "--json", "change the number of workers, now",
      "  scale 8         eight workers of the first kind\n  scale web=8     eight workers of kind web\n"
      "  scale +2        two more\n  scale jobs=-1   one less of kind jobs\n"
@@ -155,7 +158,7 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
 
 std::string what_if_query(const Invocation& asked) {
   if (asked.values.empty() == asked.what_if)
-    usage(asked.what_if ? "--what-if needs workers=N, instances=N or both" : text("\"", asked.values.front(), "\" needs --what-if in front of it"));
+    usage(asked.what_if ? "--what-if needs workers=N, instances=N or both" : text("\"", asked.values.front(), "\": write \"budget set main=30\" or \"budget --what-if workers=8\""));
   std::string query;
   for (const std::string& value : asked.values) {
     const std::size_t equals = value.find('=');
@@ -202,6 +205,22 @@ std::string help_text(const std::string& program, const std::string& name) {
       "\noptions:\n"
       "  --control PATH   the instance's control socket; without it the one running instance is found\n"
       "  --timeout 5s     how long to wait for an answer\n"
+std::optional<BudgetTarget> parse_budget_set(const Invocation& asked) {
+  if (asked.values.empty() || asked.values.front() != "set") return std::nullopt;
+  if (asked.what_if) usage("\"budget set\" changes the budget, --what-if changes nothing: use one of them");
+  if (asked.values.size() != 2) usage("\"budget set\" needs a server and its total: budget set main=30");
+  const std::string& word = asked.values[1];
+  const std::size_t equals = word.find('=');
+  const std::string number = equals == std::string::npos ? "" : word.substr(equals + 1);
+  BudgetTarget out;
+  out.server = word.substr(0, equals);
+  const bool digits = !number.empty() && number.size() <= 9 && number.find_first_not_of("0123456789") == std::string::npos;
+  if (out.server.empty() || (!digits && number != "auto")) usage(text("\"", word, "\" is no budget: write main=30, or main=auto for what is configured"));
+  if (digits) out.total = std::stoll(number);
+  if (out.total == 0) usage(text("\"", word, "\": a budget is at least 1"));
+  return out;
+}
+
       "  --json           the answer as JSON, for scripts\n"
       "  --help           this text; after a command, about the command\n\n"
       "exit codes: 0 done, 64 wrong usage, 69 no instance or no answer, 70 internal error, 75 try again, 78 refused by the configuration\n");

@@ -4,6 +4,7 @@
 #include <sluice/core/clock.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,13 @@ std::string what_if_query(const Invocation& asked);
 
 // "8", "+2", "-2", "web=8", "web=+2". Throws ExitError(usage).
 struct ScaleTarget {
+// `budget set main=30`, `budget set main=auto`. Nothing: not that command. Throws ExitError(usage).
+struct BudgetTarget {
+  std::string server;
+  std::optional<std::int64_t> total;  // absent: auto, as configured
+};
+std::optional<BudgetTarget> parse_budget_set(const Invocation& asked);
+
   std::string kind;  // empty: the first kind
   std::int64_t value = 0;
   bool relative = false;

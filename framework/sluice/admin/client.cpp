@@ -81,6 +81,11 @@ int scale(const Session& session, const Invocation& asked) {
 }
 
 int budget(const Session& session, const Invocation& asked) {
+  if (const auto target = parse_budget_set(asked)) {
+    const json body = {{"server", target->server}, {"total", target->total ? json(*target->total) : json("auto")}};
+    print(asked, session.post("/api/budget", body), said);
+    return 0;
+  }
   const json answer = session.get("/api/budget" + what_if_query(asked));
   print(asked, answer, budget_text);
   const bool refused = std::any_of(answer.begin(), answer.end(), [](const json& server) { return server.value("refused", false); });
@@ -155,7 +160,7 @@ int ctl(const std::string& application, const std::vector<std::string>& argument
       (arguments.empty() ? std::cerr : std::cout) << help;
       return arguments.empty() ? to_int(ExitCode::usage) : to_int(ExitCode::done);
     }
-    if (asked.command == "budget") what_if_query(asked);
+    if (asked.command == "budget" && !parse_budget_set(asked)) what_if_query(asked);
     if (asked.command == "scale") parse_scale(asked.values.front());  // a typing mistake needs no instance to be told
     const std::string socket = asked.control.empty() ? find_instance(application) : asked.control;
     const int code = perform(Session(socket, asked.timeout), asked);

@@ -1,5 +1,6 @@
 #include <sluice/admin/command.hpp>
 
+#include <sluice/admin/presentable.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 
@@ -27,6 +28,19 @@ bool flag(const nlohmann::json& body, const char* key) {
   if (it == body.end()) return false;
   if (!it->is_boolean()) usage(text("\"", key, "\" must be true or false"));
   return it->get<bool>();
+}
+
+std::uint32_t server_index(const shm::Segment& segment, const std::string& name) {
+  std::vector<std::string_view> servers;
+  std::string list;
+  for (const shm::Server& server : segment.servers()) {
+    if (server.name == name) return static_cast<std::uint32_t>(servers.size());
+    list += text(servers.empty() ? "" : ", ", server.name);
+    servers.push_back(server.name);
+  }
+  if (servers.empty()) usage("no pool is configured, so there is no budget");
+  const std::string_view near = closest(name, servers.data(), servers.data() + servers.size());
+  usage(text("unknown server \"", presentable(name), "\"", near.empty() ? "." : text("; did you mean \"", near, "\"?"), " This instance has: ", list));
 }
 
 std::uint32_t kind_index(const shm::Segment& segment, const std::string& name) {
@@ -62,6 +76,24 @@ shm::Message scale_command(const shm::Segment& segment, const nlohmann::json& bo
   message.value = huge ? bound + 1 : value->get<std::int64_t>();
   if (message.value > bound || message.value < -bound) usage(text("\"value\" must be between -", bound, " and ", bound));
   if (message.flag == 0 && message.value < 0) usage("\"value\" must not be negative unless \"relative\" is true");
+  return message;
+}
+
+shm::Message budget_command(const shm::Segment& segment, const nlohmann::json& body) {
+  only_keys(body, {"server", "total"});
+  shm::Message message;
+  message.type = shm::MessageType::set_budget;
+  const auto server = body.find("server");
+  if (server == body.end() || !server->is_string()) usage("\"server\" must name a server");
+  message.slot = server_index(segment, server->get<std::string>());
+  const auto total = body.find("total");
+  if (total == body.end()) usage("\"total\" is missing: a number of connections, or \"auto\" for what is configured");
+  if (*total == "auto") return message;
+  constexpr std::int64_t most = 1'000'000;
+  if (!total->is_number_integer()) usage("\"total\" must be a number of connections, or \"auto\" for what is configured");
+  const bool huge = total->is_number_unsigned() && total->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+  message.value = huge ? most + 1 : total->get<std::int64_t>();
+  if (message.value < 1 || message.value > most) usage(text("\"total\" must be between 1 and ", most));
   return message;
 }
 

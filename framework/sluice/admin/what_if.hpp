@@ -16,8 +16,10 @@ struct WhatIf {
   std::optional<std::uint32_t> instances;  // absent: as configured
 };
 
-// [{"server", "workers", "instances", "refused", "total", "budget", "limits": [6, 6], "arithmetic"}]; "total" and what follows
-// from it is null while the server has not been asked.
+// [{"server", "workers", "instances", "refused", "total", "budget", "limits": [6, 6], "arithmetic", "wished_total", "in_force", "to_come_back",
+// "holders": [{"slot", "held", "limit"}], "awaiting_proof"}]; "total" and what follows from it is null while the server has not been
+// asked. in_force: how many permits exist now; while a lower budget waits, to_come_back of them are too many, and holders have more
+// than their part of the new one.
 nlohmann::json budget_view(const shm::Segment& segment, const WhatIf& what_if);
 
 std::string budget_text(const nlohmann::json& budget);

@@ -88,6 +88,9 @@ constexpr const char* to_text(ServerState s) noexcept {
   return names[static_cast<unsigned>(s) & 3];
 }
 
+constexpr bool is_answer(std::uint64_t answered) noexcept { return (answered & 1) != 0; }
+constexpr bool is_being_written(std::uint64_t answered) noexcept { return answered != 0 && !is_answer(answered); }
+
 // One per server. Rows lie apart (rows_at), `capacity` of them; row 0 is the confirm permit if `confirm` is 1.
 struct alignas(64) Server {
   // written by the master before the first fork
@@ -113,7 +116,7 @@ struct alignas(64) Server {
   Cell shrinking;          // 1: a lower budget waits for rows to come back: nobody borrows, what is above a limit is closed
   Text<400> arithmetic;    // how the budget came about, or why it is refused
   // written by the janitor
-  alignas(64) Cell answered;   // 1 once the capacity below is known
+  alignas(64) Cell answered;   // number of the answer below: 0 none yet, odd known, even being written anew
   Cell max_connections;
   Cell reserved;
   Cell user_limit;             // smallest of the role's and database's limits; 0: none

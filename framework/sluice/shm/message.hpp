@@ -23,6 +23,7 @@ enum class MessageType : std::uint32_t {
   stop_instance,      // flag: 0 graceful, 1 fast
   restart_slot,       // slot
   drain_slot,         // slot
+  set_budget,         // slot = server index, value = total; 0: as configured
   // master → admin
   reply = 60,         // id; value: 0 done, else ExitCode; text: the answer
 };

@@ -23,6 +23,13 @@ class BudgetKeeper {
   // May this many workers run? "" or the refusal with its arithmetic.
   std::string refusal(std::uint32_t workers) const;
 
+  // ctl budget set: another total from the next tick on; 0: as configured. Refused with the arithmetic, or told what will happen.
+  struct Answer {
+    bool refused = false;
+    std::string text;
+  };
+  Answer wish(std::uint32_t server, std::uint32_t total, std::uint32_t workers);
+
   struct Change {
     std::vector<std::string> lines;     // worth a log line
     std::vector<std::string> warnings;
@@ -41,11 +48,16 @@ class BudgetKeeper {
 
  private:
   struct State {
-    bool decided = false;     // a budget is in force
-    bool answer_used = false;
+    bool decided = false;       // a budget is in force
+    bool settled = false;       // exactly the rows [0, budget) are
+    bool earlier = false;       // rows may still wait for the sessions of an earlier fleet
+    std::uint64_t answer = 0;   // the server's answer that was used last
+    std::uint64_t wished = 0;
     std::uint32_t workers = 0;
   };
-  void enforce(std::uint32_t server, const budget::Verdict& verdict, std::int64_t now);
+  void decide(std::uint32_t server, std::uint32_t workers, Change& change);
+  void settle(std::uint32_t server, std::int64_t now);
+  void share_out(std::uint32_t server, std::uint32_t workers, std::span<const bool> active, std::span<const bool> draining);
 
   shm::Segment& segment_;
   std::vector<State> states_;

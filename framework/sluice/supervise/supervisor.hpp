@@ -63,6 +63,7 @@ class Supervisor {
   void life_ended(std::uint32_t slot, std::uint64_t generation, ExitReason reason, int status, Blame blame, TimePoint now);
   void request_stop(bool fast, const std::string& why, TimePoint now);
   shm::Message scale(const shm::Message& request);
+  shm::Message set_budget(const shm::Message& request);
   std::string scale_to(std::uint32_t kind, std::int64_t value, bool relative, ExitCode& code);
 
   Process* find(pid_t pid);

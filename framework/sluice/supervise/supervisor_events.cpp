@@ -93,6 +93,7 @@ void Supervisor::on_message(Process& from, const shm::Message& message, TimePoin
   shm::Message reply;
   switch (message.type) {
     case MessageType::scale: reply = scale(message); break;
+    case MessageType::set_budget: reply = set_budget(message); break;
     case MessageType::stop_instance:
       request_stop(message.flag == 1, "ctl stop", now);
       reply.set_text(message.flag == 1 ? "stopping fast" : "stopping gracefully");
@@ -165,6 +166,27 @@ shm::Message Supervisor::scale(const shm::Message& request) {
   ExitCode code = ExitCode::done;
   reply.set_text(scale_to(request.slot, request.value, request.flag == 1, code));
   reply.value = to_int(code);
+  return reply;
+}
+
+shm::Message Supervisor::set_budget(const shm::Message& request) {
+  shm::Message reply;
+  constexpr std::int64_t most = 1'000'000;
+  if (request.slot >= segment_.header().servers || request.value < 0 || request.value > most) {
+    reply.value = to_int(ExitCode::usage);
+    reply.set_text("budget set: no such server or number");
+    return reply;
+  }
+  if (stopping_) {
+    reply.value = to_int(ExitCode::temporary);
+    reply.set_text("the instance is stopping");
+    return reply;
+  }
+  const auto workers = static_cast<std::uint32_t>(std::count_if(slots_.begin(), slots_.end(), [](const SlotMachine& slot) { return slot.wanted(); }));
+  const BudgetKeeper::Answer answer = keeper_.wish(request.slot, static_cast<std::uint32_t>(request.value), workers);
+  reply.value = to_int(answer.refused ? ExitCode::config : ExitCode::done);
+  reply.set_text(answer.text);
+  if (!answer.refused) log::info(text("budget set ", segment_.servers()[request.slot].name, ": ", answer.text));
   return reply;
 }
 

@@ -57,6 +57,40 @@ TEST_CASE("a scale that makes no sense is refused with what is wrong") {
   has(json::array({1}), "must be a JSON object");
 }
 
+TEST_CASE("a budget becomes a message with the server's index, auto one with zero") {
+  const auto segment = test::sample_segment();
+  const shm::Message number = budget_command(segment, {{"server", segment.servers()[1].name}, {"total", 30}});
+  CHECK(number.type == shm::MessageType::set_budget);
+  CHECK(number.slot == 1);
+  CHECK(number.value == 30);
+  CHECK(budget_command(segment, {{"server", "main"}, {"total", "auto"}}).value == 0);
+}
+
+TEST_CASE("a budget that makes no sense is refused with what is wrong, an unknown server with the known ones") {
+  const auto segment = test::sample_segment();
+  const auto has = [&](const json& body, const char* part) {
+    std::string message = "accepted";
+    try {
+      budget_command(segment, body);
+    } catch (const ExitError& e) {
+      CHECK(e.code() == ExitCode::usage);
+      message = e.what();
+    }
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+  };
+  has({{"server", "mian"}, {"total", 8}}, "unknown server \"mian\"; did you mean \"main\"? This instance has: main, ");
+  has({{"server", "elsewhere"}, {"total", 8}}, "unknown server \"elsewhere\". This instance has: main, ");
+  has({{"total", 8}}, "\"server\" must name a server");
+  has({{"server", "main"}}, "\"total\" is missing");
+  has({{"server", "main"}, {"total", 0}}, "between 1 and");
+  has({{"server", "main"}, {"total", -3}}, "between 1 and");
+  has({{"server", "main"}, {"total", 18446744073709551615ULL}}, "between 1 and");
+  has({{"server", "main"}, {"total", "many"}}, "or \"auto\"");
+  has({{"server", "main"}, {"total", 2.5}}, "must be a number");
+  has({{"server", "main"}, {"totla", 8}}, "did you mean \"total\"?");
+}
+
 TEST_CASE("stop is graceful unless it is said to be fast") {
   CHECK(stop_command(json()).flag == 0);
   CHECK(stop_command(json::object()).flag == 0);

@@ -1,3 +1,4 @@
+#include <sluice/budget/share.hpp>
 #include <sluice/supervise/budget_keeper.hpp>
 
 #include <doctest/doctest.h>
