@@ -171,6 +171,22 @@ std::string what_if_query(const Invocation& asked) {
   return query;
 }
 
+std::optional<BudgetTarget> parse_budget_set(const Invocation& asked) {
+  if (asked.values.empty() || asked.values.front() != "set") return std::nullopt;
+  if (asked.what_if) usage("\"budget set\" changes the budget, --what-if changes nothing: use one of them");
+  if (asked.values.size() != 2) usage("\"budget set\" needs a server and its total: budget set main=30");
+  const std::string& word = asked.values[1];
+  const std::size_t equals = word.find('=');
+  const std::string number = equals == std::string::npos ? "" : word.substr(equals + 1);
+  BudgetTarget out;
+  out.server = word.substr(0, equals);
+  const bool digits = !number.empty() && number.size() <= 9 && number.find_first_not_of("0123456789") == std::string::npos;
+  if (out.server.empty() || (!digits && number != "auto")) usage(text("\"", word, "\" is no budget: write main=30, or main=auto for what is configured"));
+  if (digits) out.total = std::stoll(number);
+  if (out.total == 0) usage(text("\"", word, "\": a budget is at least 1"));
+  return out;
+}
+
 ScaleTarget parse_scale(std::string_view word) {
   ScaleTarget out;
   std::string_view number = word;
@@ -205,22 +221,6 @@ std::string help_text(const std::string& program, const std::string& name) {
       "\noptions:\n"
       "  --control PATH   the instance's control socket; without it the one running instance is found\n"
       "  --timeout 5s     how long to wait for an answer\n"
-std::optional<BudgetTarget> parse_budget_set(const Invocation& asked) {
-  if (asked.values.empty() || asked.values.front() != "set") return std::nullopt;
-  if (asked.what_if) usage("\"budget set\" changes the budget, --what-if changes nothing: use one of them");
-  if (asked.values.size() != 2) usage("\"budget set\" needs a server and its total: budget set main=30");
-  const std::string& word = asked.values[1];
-  const std::size_t equals = word.find('=');
-  const std::string number = equals == std::string::npos ? "" : word.substr(equals + 1);
-  BudgetTarget out;
-  out.server = word.substr(0, equals);
-  const bool digits = !number.empty() && number.size() <= 9 && number.find_first_not_of("0123456789") == std::string::npos;
-  if (out.server.empty() || (!digits && number != "auto")) usage(text("\"", word, "\" is no budget: write main=30, or main=auto for what is configured"));
-  if (digits) out.total = std::stoll(number);
-  if (out.total == 0) usage(text("\"", word, "\": a budget is at least 1"));
-  return out;
-}
-
       "  --json           the answer as JSON, for scripts\n"
       "  --help           this text; after a command, about the command\n\n"
       "exit codes: 0 done, 64 wrong usage, 69 no instance or no answer, 70 internal error, 75 try again, 78 refused by the configuration\n");

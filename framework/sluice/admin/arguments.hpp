@@ -29,8 +29,6 @@ Invocation parse_arguments(const std::vector<std::string>& arguments);
 // "?workers=8&instances=3" for `budget --what-if`, "" for `budget`. Throws ExitError(usage).
 std::string what_if_query(const Invocation& asked);
 
-// "8", "+2", "-2", "web=8", "web=+2". Throws ExitError(usage).
-struct ScaleTarget {
 // `budget set main=30`, `budget set main=auto`. Nothing: not that command. Throws ExitError(usage).
 struct BudgetTarget {
   std::string server;
@@ -38,6 +36,8 @@ struct BudgetTarget {
 };
 std::optional<BudgetTarget> parse_budget_set(const Invocation& asked);
 
+// "8", "+2", "-2", "web=8", "web=+2". Throws ExitError(usage).
+struct ScaleTarget {
   std::string kind;  // empty: the first kind
   std::int64_t value = 0;
   bool relative = false;
