@@ -1,0 +1,89 @@
+// The cost of a lease: taken and given back by one coroutine while connections are free, with statistics, call sites and the
+// permit's row written as in a worker. `bench_lease` prints the ratios to two reads of the clock, which no pool with
+// statistics can do without; `bench_lease --cycle SECONDS` prints `sluice <version> <ns>` of co_await acquire() for `run`.
+#include <bench/measure.hpp>
+#include <bench/stub.hpp>
+
+#include <sluice/core/version.hpp>
+
+#include <cstdlib>
+#include <cstring>
+
+using namespace sluice;
+using namespace sluice::bench;
+
+namespace {
+
+void try_cycles(pool::Pool& pool, std::uint64_t n) {
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const pool::Lease lease = pool.try_acquire();
+    keep(&lease.connection());
+  }
+}
+
+awaitable<void> acquire_cycles(pool::Pool& pool, std::uint64_t n) {
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const pool::Lease lease = co_await pool.acquire();
+    keep(&lease.connection());
+  }
+}
+
+awaitable<std::uint64_t> nothing() { co_return 1; }
+awaitable<void> empty_coroutines(std::uint64_t n) {
+  for (std::uint64_t i = 0; i < n; ++i) keep(co_await nothing());
+}
+
+double try_acquire(StubPool& stub, std::uint64_t n) {
+  return nanos_each(n, [&](std::uint64_t k) { try_cycles(stub.pool(), k); });
+}
+
+double acquire(StubPool& stub, std::uint64_t n) {
+  return nanos_each(n, [&](std::uint64_t k) { stub.run([&stub, k] { return acquire_cycles(stub.pool(), k); }); });
+}
+
+double empty_coroutine(StubPool& stub, std::uint64_t n) {
+  return nanos_each(n, [&](std::uint64_t k) { stub.run([k] { return empty_coroutines(k); }); });
+}
+
+double two_clock_reads(std::uint64_t n) {
+  return nanos_each(n, [](std::uint64_t k) {
+    for (std::uint64_t i = 0; i < k; ++i) {
+      keep(Clock::now());
+      keep(Clock::now());
+    }
+  });
+}
+
+config::Pool options() {
+  config::Pool o;
+  o.min_idle = 8;
+  o.max = 8;
+  return o;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  StubPool stub(8, options());
+  stub.run([&stub] { return acquire_cycles(stub.pool(), 10'000); });
+  if (argc == 3 && std::strcmp(argv[1], "--cycle") == 0) {
+    std::vector<double> all;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::atof(argv[2]));
+    while (all.size() < 5 || std::chrono::steady_clock::now() < end)
+      all.push_back(nanos_each(
+          100'000, [&](std::uint64_t k) { stub.run([&stub, k] { return acquire_cycles(stub.pool(), k); }); }, 1));
+    std::printf("sluice %s %.2f\n", version, median(all));
+    return 0;
+  }
+  constexpr std::uint64_t n = 100'000;
+  constexpr int pairs = 11;
+  const Pairs tries = take_turns(
+      pairs, [&] { return try_acquire(stub, n); }, [&] { return two_clock_reads(n); });
+  report("lease.try_acquire", tries, "ns", "× two clock reads", at_most(40, tries.value()));
+  const Pairs waits = take_turns(
+      pairs, [&] { return acquire(stub, n); }, [&] { return two_clock_reads(n); });
+  report("lease.acquire", waits, "ns", "× two clock reads", at_most(50, waits.value()));
+  const Pairs frames = take_turns(
+      pairs, [&] { return empty_coroutine(stub, n); }, [&] { return two_clock_reads(n); });
+  report("lease.empty_coroutine", frames, "ns", "× two clock reads: what any co_await of an awaitable costs");
+}
