@@ -8,17 +8,24 @@ namespace sluice::budget {
 void survey(std::span<const shm::Row> rows, std::uint32_t first, std::uint32_t slots, std::uint32_t slot, Picture& picture) {
   picture.free = picture.connecting = picture.stuck = 0;
   picture.held.assign(slots, 0);
+  // Mostly rows are free or held: these are looked at first.
+  constexpr auto bit = [](RowState s) { return 1u << static_cast<unsigned>(s); };
+  constexpr unsigned is_held = bit(RowState::granted) | bit(RowState::connecting) | bit(RowState::idle) | bit(RowState::leased) | bit(RowState::closing);
+  std::uint32_t* const held = picture.held.data();
+  std::uint32_t free = 0, connecting = 0;
   for (std::uint32_t i = first; i < rows.size(); ++i) {
     const Owner owner = Owner::unpack(rows[i].owner.load());
-    switch (owner.state) {
-      case RowState::disabled: break;
-      case RowState::quarantined: picture.stuck += owner.life.slot == slot; break;
-      case RowState::free: ++picture.free; break;
-      default:
-        picture.connecting += owner.state == RowState::connecting;
-        if (owner.life.slot < slots) ++picture.held[owner.life.slot];
+    if (owner.state == RowState::free) {
+      ++free;
+    } else if ((is_held >> static_cast<unsigned>(owner.state) & 1) != 0) {
+      connecting += owner.state == RowState::connecting;
+      if (owner.life.slot < slots) ++held[owner.life.slot];
+    } else {
+      picture.stuck += owner.state == RowState::quarantined && owner.life.slot == slot;
     }
   }
+  picture.free = free;
+  picture.connecting = connecting;
 }
 
 bool may_keep(const Picture& picture, const Parts& parts, std::uint32_t slot) noexcept {
