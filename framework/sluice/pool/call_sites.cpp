@@ -1,3 +1,4 @@
+#include <sluice/core/text.hpp>
 #include <sluice/pool/call_sites.hpp>
 
 #include <algorithm>
@@ -52,6 +53,13 @@ std::uint32_t CallSites::publish(const boost::source_location& where) noexcept {
     if (present == line && file == site.file && function == site.function) return static_cast<std::uint32_t>(i + 1);
   }
   return 0;
+}
+
+std::string CallSites::text(std::uint32_t number) const {
+  if (number == 0 || number > shared_.size()) return {};
+  const shm::CallSite& site = shared_[number - 1];
+  const std::uint32_t line = site.line.load(std::memory_order_acquire);
+  return line == 0 ? std::string() : sluice::text(site.file, ':', line, " (", site.function, ')');
 }
 
 }  // namespace sluice::pool

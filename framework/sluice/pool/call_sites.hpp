@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace sluice::pool {
 
@@ -31,6 +32,9 @@ class CallSites {
     }
     return 0;
   }
+
+  // "file:line (function)" of a number; "" for 0.
+  std::string text(std::uint32_t number) const;
 
  private:
   struct Known {

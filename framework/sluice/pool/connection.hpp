@@ -1,6 +1,7 @@
 // One connection as the pool sees it; drivers derive from it. Not thread-safe: used on the pool's loop only.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace sluice::pool {
@@ -16,6 +17,8 @@ class Connection {
   bool broken = false;
   // Set by the driver when session state may have changed, so that it must be reset before somebody else gets it.
   bool dirty = false;
+  // Set by the pool once it is connected: the row's word for pool::StatementCancel. Null where there is no row.
+  std::atomic<std::uint32_t>* cancel = nullptr;
 };
 
 enum class Pending { finish, interrupt };  // what clear() does about connections that are on their way

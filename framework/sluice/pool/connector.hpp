@@ -1,5 +1,6 @@
-// What a resource must know to be pooled. Everything else (waiting, timeouts, ageing, validation, events, statistics) is
-// the pool's. One object per pool, used on the pool's loop only; no call may block the loop.
+// What a resource must know to be pooled: connect, ping and close; the rest has defaults. Everything else (waiting, timeouts,
+// ageing, validation, events, statistics) is the pool's. One object per pool, used on the pool's loop only; no call may block the
+// loop. A call that is past its deadline is cancelled, so plain Asio operations need no timer. docs/guides/own-resource.md builds one.
 #pragma once
 
 #include <sluice/core/asio.hpp>
@@ -35,13 +36,22 @@ class Connector {
   virtual awaitable<std::unique_ptr<Connection>> connect(Deadline deadline) = 0;
   // Is it alive? Throws if not.
   virtual awaitable<void> ping(Connection& connection, Deadline deadline) = 0;
-  // Makes it as new (no transaction, no session state). Throws if that fails: the connection is closed.
-  virtual awaitable<void> reset(Connection& connection, Deadline deadline) = 0;
+  // Makes it as new (no transaction, no session state). Throws if that fails: the connection is closed. Not needed where a
+  // connection has no state that outlives a lease.
+  virtual awaitable<void> reset(Connection&, Deadline) { co_return; }
   // Ends it, first cancelling on the server what still runs, and waits for the proof. Never throws.
   virtual awaitable<CloseResult> close(std::unique_ptr<Connection> connection, Deadline deadline) noexcept = 0;
 
   // How many connections one worker should hold at most where neither `max` nor the limit is smaller; 0: no opinion.
   virtual std::uint32_t default_max() const noexcept { return 0; }
+  // How many requests one connection carries at once (shared leases).
+  virtual std::uint32_t max_requests_per_connection() const noexcept { return 1; }
+  // The connection will not be used again, but somebody holds it: what runs on it should fail soon (shut its socket down). The
+  // close comes later, when the holder lets go. Must not wait and must not complete anything inside the call.
+  virtual void interrupt(Connection&) noexcept {}
+  // May it be taken away from somebody who has held it for too long (leak.reclaim)? True only if nothing runs on it and whoever
+  // still refers to it goes through the lease.
+  virtual bool may_reclaim(const Connection&) const noexcept { return false; }
 };
 
 }  // namespace sluice::pool

@@ -1,4 +1,5 @@
 // Leases, waiters and the life of one connection. What happens by itself as time passes is in core_maintenance.cpp.
+#include <sluice/config/in_force.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/pool/core.hpp>
 #include <sluice/pool/sizing.hpp>
@@ -19,8 +20,17 @@ constexpr Duration patience = 250ms;
 
 }  // namespace
 
+namespace {
+
+CoreSettings in_force(CoreSettings settings) {
+  settings.options = config::in_force(std::move(settings.options));
+  return settings;
+}
+
+}  // namespace
+
 PoolCore::PoolCore(CoreSettings settings, PoolEffects& effects, std::shared_ptr<budget::Share> share, std::shared_ptr<Siblings> siblings, shm::PoolStats& stats)
-    : settings_(std::move(settings)),
+    : settings_(in_force(std::move(settings))),
       ages_{or_forever(settings_.options.idle_timeout), or_forever(settings_.options.soft_idle_timeout), or_forever(settings_.options.max_lifetime),
             or_forever(settings_.options.keepalive), bounded(settings_.options.validate_after)},
       effects_(effects),
@@ -36,77 +46,13 @@ PoolCore::PoolCore(CoreSettings settings, PoolEffects& effects, std::shared_ptr<
 PoolCore::~PoolCore() {
   set_wanted(0, false);
   siblings_->leave(*this);
+  while (!queue_.empty()) queue_.pop().gathered.clear();
   idle_.clear();
+  stale_.clear();
+  shared_.clear();
   for (const PoolEntry& entry : entries_) {
     if (entry.state != EntryState::abandoned) share_->quarantined(entry.row, to_nanos(entry.alive_at));
   }
-}
-
-// ---- waiting
-
-void PoolCore::start_checkout() { emit({EventType::checkout_started}); }
-
-std::optional<PoolError> PoolCore::refusal() {
-  const auto& limit = settings_.options.queue_limit;
-  std::optional<Phase> phase;
-  if (state_ == PoolState::closed) {
-    phase = Phase::closed;
-  } else if (state_ == PoolState::paused) {
-    phase = cleared_ ? Phase::connect : Phase::paused;
-  } else if (limit && queue_.size() >= *limit && idle_.empty()) {
-    phase = Phase::queue_full;
-    stats_.queue_full.add();
-  }
-  if (!phase) return std::nullopt;
-  emit({.type = EventType::checkout_failed, .detail = to_text(*phase), .phase = *phase});
-  return error(*phase);
-}
-
-void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
-  queue_.push(waiter);
-  emit({EventType::enqueued});
-  pump(now);
-  arm(now);
-}
-
-void PoolCore::cancel(Waiter& waiter) {
-  queue_.remove(waiter);
-  refuse(waiter, Phase::cancelled);
-  if (queue_.empty()) set_wanted(0, false);
-  publish();
-}
-
-void PoolCore::refuse(Waiter& waiter, Phase phase, std::optional<Duration> waited) {
-  emit({.type = EventType::checkout_failed, .detail = to_text(phase), .phase = phase});
-  effects_.refuse(waiter, error(phase, waited));
-}
-
-void PoolCore::refuse_all(Phase phase) {
-  while (!queue_.empty()) refuse(queue_.pop(), phase);
-  set_wanted(0, false);
-}
-
-void PoolCore::serve_front(PoolEntry& entry, TimePoint now) {
-  Waiter& waiter = queue_.pop();
-  lease(entry, waiter.call_site, now - waiter.since, now);
-  stats_.waiting.set(queue_.size());
-  effects_.serve(waiter, entry);
-}
-
-void PoolCore::pump(TimePoint now) {
-  while (state_ == PoolState::ready && !queue_.empty()) {
-    if (PoolEntry* fresh = next_fresh(now)) {
-      take_idle(*fresh);
-      serve_front(*fresh, now);
-    } else if (!idle_.empty() && queue_.size() > of(EntryState::checking)) {
-      PoolEntry& entry = next_idle();
-      take_idle(entry);
-      start_check(entry, EntryState::checking, now);
-    } else {
-      break;
-    }
-  }
-  grow(now);
 }
 
 // ---- idle connections
@@ -155,11 +101,13 @@ CloseReason PoolCore::retirement(const PoolEntry& entry, TimePoint now) const no
 
 void PoolCore::give_back_slowly(PoolEntry& entry, TimePoint now) {
   entry.idle_since = now;
-  if (entry.connection->broken) {
+  if (entry.connection->broken && entry.generation == generation_) {  // that one of an older generation broke says nothing new
     count_lost();
     close_entry(entry, CloseReason::error, "broken when it was returned", now);
   } else if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none) {
     close_entry(entry, reason, {}, now);
+  } else if (lend(entry, false)) {
+    close_entry(entry, CloseReason::lent, {}, now);
   } else if (needs_reset(*entry.connection)) {
     share_->returned(entry.row, to_nanos(now));
     start_check(entry, EntryState::resetting, now);
@@ -171,8 +119,13 @@ void PoolCore::give_back_slowly(PoolEntry& entry, TimePoint now) {
 }
 
 void PoolCore::discard(PoolEntry& entry, TimePoint now) {
+  if (entry.state != EntryState::leased) return give_back_other(entry, now);
   stats_.use_seconds.record(static_cast<std::uint64_t>((now - entry.leased_at).count()));
   emit({EventType::returned, entry.id});
+  discard_now(entry, now);
+}
+
+void PoolCore::discard_now(PoolEntry& entry, TimePoint now) {
   if (entry.connection->broken) count_lost();
   close_entry(entry, entry.connection->broken ? CloseReason::error : CloseReason::discarded, {}, now);
   pump(now);
@@ -184,7 +137,7 @@ void PoolCore::settle(PoolEntry& entry, TimePoint now) {
   if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none)
     close_entry(entry, reason, {}, now);
   else if (!queue_.empty() && state_ == PoolState::ready)
-    serve_front(entry, now);
+    hand_over(entry, now);
   else
     park(entry, now);
 }
@@ -226,22 +179,28 @@ void PoolCore::count_lost() noexcept {
 // ---- opening
 
 void PoolCore::grow(TimePoint now) {
+  below_floor_ = false;
   if (state_ != PoolState::ready) return;
-  const bool failing = failures_ > 0;
-  if (failing && now < connect_not_before_) return set_wanted(0, false);
+  const bool failing = share_->outage() || refusals_ > 0;
+  if (now < connect_not_before()) {
+    note_outage();
+    return set_wanted(0, false);
+  }
   const std::uint32_t coming = of(EntryState::connecting) + of(EntryState::checking) + of(EntryState::resetting);
-  std::uint32_t missing = connects_to_start({.waiting = queue_.size(),
-                                             .settled = of(EntryState::idle) + of(EntryState::leased),
+  const std::uint32_t demand = queue_.demand(settings_.capacity);
+  std::uint32_t missing = connects_to_start({.waiting = demand,
+                                             .settled = of(EntryState::idle) + leased(),
                                              .coming = coming,
                                              .closing = of(EntryState::closing),
                                              .minimum = minimum(),
                                              .maximum = max(),
                                              .connecting = of(EntryState::connecting),
                                              .failing = failing});
-  std::uint32_t unserved = queue_.size() > coming ? queue_.size() - coming : 0;
+  std::uint32_t unserved = demand > coming ? demand - coming : 0;
   for (; missing > 0; --missing, unserved -= unserved > 0) {
     const auto row = share_->claim(to_nanos(now));
     if (!row) break;
+    if (share_->borrowed()) stats_.borrowed.add();
     PoolEntry& entry = entries_.emplace_back();
     entry.self = std::prev(entries_.end());
     ++counts_[static_cast<unsigned>(EntryState::connecting)];
@@ -253,14 +212,63 @@ void PoolCore::grow(TimePoint now) {
     entry.late_at = now + connect_timeout + patience;
     entry.give_up_at = now + connect_timeout + bounded(settings_.options.close_timeout) + patience;
     emit({EventType::created, entry.id});
+    if (share_->borrowed()) emit({EventType::borrowed, entry.id});
     effects_.start_connect(entry, Deadline{now + connect_timeout});
   }
   const std::uint32_t wanted = std::min(missing, unserved);
-  const bool at_limit = !share_->below_limit();
-  set_wanted(wanted, at_limit);
-  if (wanted == 0) return;
-  next_rescan_ = now + rescan_interval;
-  if (at_limit) siblings_->ask(*this, wanted, now);
+  const budget::Refusal why = missing > 0 ? share_->refusal() : budget::Refusal::none;
+  if (why == budget::Refusal::outage) note_outage();
+  const bool none_left = why == budget::Refusal::limit || why == budget::Refusal::no_row || why == budget::Refusal::owed;
+  below_floor_ = none_left && share_->held() < share_->floor();
+  if (wanted_ == 0) wanted_since_ = now;
+  set_wanted(wanted, none_left);
+  if (wanted == 0 && !below_floor_) return;
+  next_rescan_ = now + (now - wanted_since_ < share_->borrow_after() ? share_->borrow_after() : rescan_interval);
+  if (wanted > 0 && none_left) siblings_->ask(*this, wanted, now);
+}
+
+// While the server is down one worker of all probes it; a connect that was refused for our own reasons is only our own pause.
+TimePoint PoolCore::connect_not_before() const noexcept {
+  const TimePoint probe = share_->outage() ? share_->probe_at() : TimePoint::min();
+  return refusals_ > 0 ? std::max(probe, connect_not_before_) : probe;
+}
+
+// Who looks at this pool must see the outage, although another worker does the probing.
+void PoolCore::note_outage() {
+  if (!share_->outage() || !last_connect_error_.empty()) return;
+  last_connect_error_ = "the server does not answer (another worker is probing it)";
+  stats_.last_error.set(last_connect_error_);
+  stats_.reachable.set(2);
+}
+
+std::uint32_t PoolCore::permits_to_borrow(TimePoint now) const noexcept {
+  if (below_floor_) return std::max(wanted_, 1u);
+  if (wanted_ == 0 || !at_limit_ || now - wanted_since_ < share_->borrow_after()) return 0;
+  return std::min(wanted_, share_->held() + 1);  // twice as many at most, then look again
+}
+
+// True: a worker that needs it more gets this connection's permit once it is closed.
+bool PoolCore::lend(PoolEntry& entry, bool idle_long) {
+  if (!share_->wanted_elsewhere()) return false;
+  const std::optional<budget::Life> to = share_->promise(idle_long);
+  if (to) entry.promised = *to;
+  return to.has_value();
+}
+
+void PoolCore::lend_idle(TimePoint now) {
+  while (!idle_.empty()) {
+    PoolEntry& entry = idle_.front();
+    const bool idle_long = now - entry.idle_since >= share_->lend_idle() && open() > settings_.options.min_idle;
+    if (!lend(entry, idle_long)) return;
+    close_idle(entry, CloseReason::lent, now);
+  }
+}
+
+void PoolCore::rung(TimePoint now) {
+  lend_idle(now);
+  pump(now);
+  if (siblings_->wanting() == 0 && !below_floor_) share_->decline(to_nanos(now));
+  arm(now);
 }
 
 void PoolCore::set_wanted(std::uint32_t permits, bool at_limit) noexcept {
@@ -272,6 +280,7 @@ void PoolCore::set_wanted(std::uint32_t permits, bool at_limit) noexcept {
 void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connection, TimePoint now) {
   if (finish(entry)) return;
   share_->connected(entry.row, connection->session, connection->session_birth, to_nanos(now));
+  connection->cancel = &share_->cancel_word(entry.row);
   entry.connection = std::move(connection);
   if (entry.state == EntryState::closing) {  // interrupted, but it was faster
     start_close(entry, now);
@@ -282,9 +291,9 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
   entry.idle_since = entry.alive_at = now;
   const Duration shortened = std::chrono::duration_cast<Duration>(ages_.lifetime * std::clamp(settings_.options.lifetime_jitter, 0.0, 1.0) * random());
   entry.expires_at = now + ages_.lifetime - shortened;
-  failures_ = 0;
+  failures_ = refusals_ = 0;
   doubtful_ = false;
-  connect_not_before_ = {};
+  share_->server_answered();
   if (!last_connect_error_.empty()) {
     last_connect_error_.clear();
     stats_.last_error.set({});
@@ -300,7 +309,7 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
   arm(now);
 }
 
-void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now) {
+void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now, bool permanent) {
   if (finish(entry)) return;
   const bool interrupted = entry.state == EntryState::closing;
   if (released)
@@ -309,7 +318,7 @@ void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool rel
     share_->quarantined(entry.row, to_nanos(now));
   if (!interrupted) {
     emit({EventType::closed, entry.id, CloseReason::error, error});
-    fail_connect(entry, error, now);
+    fail_connect(entry, error, permanent, now);
   }
   remove(entry);
   effects_.changed();
@@ -319,17 +328,21 @@ void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool rel
 }
 
 // Counted once for each attempt; one that was late already only tells its cause.
-void PoolCore::fail_connect(PoolEntry& entry, std::string_view error, TimePoint now) {
+void PoolCore::fail_connect(PoolEntry& entry, std::string_view error, bool permanent, TimePoint now) {
   last_connect_error_ = error;
   stats_.last_error.set(last_connect_error_);
   if (std::exchange(entry.late, true)) return;
   ++failures_;
   failed_at_ = now;
   const config::Pool& o = settings_.options;
-  connect_not_before_ = now + connect_backoff(failures_, bounded(o.connect_backoff_min), bounded(o.connect_backoff_max), random());
+  const Duration least = bounded(o.connect_backoff_min), most = bounded(o.connect_backoff_max);
+  if (permanent)
+    connect_not_before_ = now + budget::connect_backoff(++refusals_, least, most, random());
+  else
+    share_->server_failed(to_nanos(now), least, most, random());
   stats_.connect_errors.add();
   stats_.reachable.set(2);
-  if (settings_.fail_fast && !queue_.empty()) refuse(queue_.pop(), Phase::connect);
+  if (settings_.fail_fast && !queue_.empty()) refuse(queue_.pop(), Phase::connect, now);
 }
 
 // ---- closing
@@ -354,10 +367,15 @@ void PoolCore::start_close(PoolEntry& entry, TimePoint now) {
 
 void PoolCore::closed(PoolEntry& entry, CloseResult result, TimePoint now) {
   if (finish(entry)) return;
-  if (result == CloseResult::confirmed)
+  if (result != CloseResult::confirmed) {
+    share_->quarantined(entry.row, to_nanos(now));  // what was promised is asked for again
+  } else if (entry.promised.generation != 0) {
+    share_->grant(entry.row, entry.promised, to_nanos(now));
+    stats_.lent.add();
+    emit({EventType::lent, entry.id});
+  } else {
     share_->released(entry.row, to_nanos(now));
-  else
-    share_->quarantined(entry.row, to_nanos(now));
+  }
   remove(entry);
   effects_.changed();
   siblings_->permit_freed(now);
@@ -393,24 +411,32 @@ void PoolCore::ready(TimePoint now) {
   if (state_ != PoolState::paused) return;
   state_ = PoolState::ready;
   cleared_ = false;
-  failures_ = 0;
+  failures_ = refusals_ = 0;
   emit({EventType::pool_ready});
   pump(now);
   arm(now);
 }
 
-void PoolCore::pause() {
+void PoolCore::pause(TimePoint now) {
   if (state_ != PoolState::ready) return;
   state_ = PoolState::paused;
   emit({EventType::pool_paused});
-  refuse_all(Phase::paused);
+  refuse_all(Phase::paused, now);
   publish();
+}
+
+// What is idle now is closed by ticks, some at a time: however many there are, this call and each tick take no time.
+void PoolCore::refresh(TimePoint now) {
+  if (state_ == PoolState::closed) return;
+  ++generation_;
+  stale_.splice(stale_.end(), idle_);
+  next_maintenance_ = next_ageing_ = now;
+  arm(now);
 }
 
 void PoolCore::clear(TimePoint now, Pending pending) {
   if (state_ == PoolState::closed) return;
-  ++generation_;
-  next_maintenance_ = now;
+  refresh(now);
   const bool was_ready = state_ == PoolState::ready;
   if (was_ready) {
     state_ = PoolState::paused;
@@ -418,8 +444,11 @@ void PoolCore::clear(TimePoint now, Pending pending) {
     stats_.cleared.add();
     emit({.type = EventType::pool_cleared, .detail = last_connect_error_});
   }
-  if (pending == Pending::interrupt) interrupt_connects(now);
-  if (was_ready) refuse_all(Phase::connect);
+  if (pending == Pending::interrupt) {
+    interrupt_connects(now);
+    interrupt_leases();
+  }
+  if (was_ready) refuse_all(Phase::connect, now);
   arm(now);
 }
 
@@ -437,12 +466,23 @@ void PoolCore::interrupt_connects(TimePoint now) {
   }
 }
 
+// Their holders keep them until they give them back, but nothing that they do with them succeeds any more.
+void PoolCore::interrupt_leases() {
+  if (leased() == 0) return;
+  for (PoolEntry& entry : entries_) {
+    if (entry.state != EntryState::leased && entry.state != EntryState::shared) continue;
+    entry.connection->broken = true;
+    effects_.interrupt(entry);
+  }
+}
+
 void PoolCore::close(TimePoint now) {
   if (state_ == PoolState::closed) return;
   state_ = PoolState::closed;
+  idle_.splice(idle_.begin(), stale_);
   while (!idle_.empty()) close_idle(idle_.front(), CloseReason::pool_closed, now);
   emit({EventType::pool_closed});
-  refuse_all(Phase::closed);
+  refuse_all(Phase::closed, now);
   arm(now);
 }
 
@@ -451,6 +491,7 @@ void PoolCore::loop_ended() noexcept {
   loop_gone_ = true;
   observer_ = nullptr;
   set_wanted(0, false);
+  idle_.splice(idle_.begin(), stale_);
   while (!idle_.empty()) close_idle(idle_.front(), CloseReason::pool_closed, idle_.front().alive_at);
   publish();
 }
@@ -471,13 +512,17 @@ std::uint32_t PoolCore::max() const noexcept {
 Numbers PoolCore::numbers() const noexcept {
   Numbers n;
   n.idle = of(EntryState::idle);
-  n.leased = of(EntryState::leased);
+  n.leased = leased();
   n.connecting = of(EntryState::connecting);
   n.closing = of(EntryState::closing);
   n.waiting = queue_.size();
   n.held = share_->held();
   n.limit = std::min(max(), share_->limit());
   n.checking = of(EntryState::checking) + of(EntryState::resetting);
+  n.in_flight = of(EntryState::leased) + in_flight_;
+  n.detached = of(EntryState::detached);
+  n.suspected_leaks = leaks_;
+  n.suspected_deadlocks = deadlocks_;
   return n;
 }
 
@@ -489,6 +534,8 @@ PoolError PoolCore::error(Phase phase, std::optional<Duration> waited) const {
     case Phase::closed: message += " is closed"; break;
     case Phase::paused: message += " is paused"; break;
     case Phase::cancelled: message += ": the wait for a connection was cancelled"; break;
+    case Phase::hook: message += ": a hook failed"; break;
+    case Phase::too_many: message += text(": so many connections at once can never be had, the maximum is ", max()); break;
     case Phase::validation: message += ": no connection passed its check"; break;
     case Phase::wait_timeout:
     case Phase::connect:

@@ -1,13 +1,16 @@
 // The pool as a state machine: it decides who gets which connection, what to open, check, reset and close, and when.
 // No I/O, no clock, no Asio: instants come in as `now`, work goes out through PoolEffects. One loop's own; not thread-safe.
+// core.cpp: states, coming back, closing. core_waiting.cpp: the queue. core_sharing.cpp: several requests on one connection.
+// core_safety.cpp: leaks, deadlocks, connections that leave the pool. core_maintenance.cpp: what happens as time passes.
 //
 // Invariants:
 //  - a connection in any state but `abandoned` owns a row of the permit table;
+//  - an idle connection of an older generation is in stale_, all others are in idle_;
 //  - while somebody waits, no idle connection is fresh (so a fresh one may be leased without asking the queue);
 //  - every running operation has an end: past its deadline it is cancelled, and if that does not help, abandoned.
 #pragma once
 
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/config/config.hpp>
 #include <sluice/pool/effects.hpp>
 #include <sluice/pool/entry.hpp>
@@ -28,17 +31,18 @@
 
 namespace sluice::pool {
 
-// How often claims are tried again while waiters want permits: wake-ups are hints, this is the guarantee.
-inline constexpr Duration rescan_interval = 50ms;
+using budget::rescan_interval;
 
 enum class PoolState : std::uint8_t { paused, ready, closed };
 
 struct CoreSettings {
   config::Pool options;
   std::uint32_t default_max = 0;  // the connector's opinion; 0: none
+  std::uint32_t capacity = 1;     // requests that one connection carries at once
   std::uint64_t seed = 1;
   bool background = true;  // ageing, keepalive and min_idle happen by themselves
   bool fail_fast = false;  // a failed connect fails the longest waiter at once
+  Duration ageing_every = 100ms;
 };
 
 class PoolCore {
@@ -53,26 +57,38 @@ class PoolCore {
 
   // An idle connection that needs no check, leased; or null.
   PoolEntry* try_lease(TimePoint now, std::uint32_t call_site);
-  // REQUIRES: entry is leased.
+  // REQUIRES: entry is leased, once. A second return ends the process: two callers would share a connection from here on.
   void give_back(PoolEntry& entry, TimePoint now);
   // Gives it back as unusable.
   void discard(PoolEntry& entry, TimePoint now);
 
+  // The same for one request of several: the connection with the fewest requests in flight that needs no check; or null.
+  PoolEntry* try_share(TimePoint now, std::uint32_t call_site);
+  // REQUIRES: entry is shared. `retire`: the connection takes no further request and is closed after its last one.
+  void end_request(PoolEntry& entry, TimePoint since, bool retire, TimePoint now);
+
+  // It leaves the pool, but keeps its permit. REQUIRES: entry is leased.
+  void detach(PoolEntry& entry, TimePoint now);
+  // REQUIRES: entry is detached.
+  void end_detached(PoolEntry& entry, TimePoint now);
+
   // ---- waiting. First start_checkout(), then try_lease(), then refusal(), then enqueue(), in one go.
 
   void start_checkout();
-  // Why nobody may wait now; counted and told to the observer.
-  std::optional<PoolError> refusal();
-  // The waiter is answered later, by serve() or refuse().
+  // Why nobody may wait for so many connections now; counted and told to the observer.
+  std::optional<PoolError> refusal(std::uint32_t wants = 1);
+  // The waiter is answered later, by serve(), serve_all() or refuse().
   void enqueue(Waiter& waiter, TimePoint now);
   // The caller gave up. REQUIRES: the waiter is in the queue.
-  void cancel(Waiter& waiter);
+  void cancel(Waiter& waiter, TimePoint now);
 
   // ---- life
 
   void ready(TimePoint now);
-  void pause();
+  void pause(TimePoint now);
   void clear(TimePoint now, Pending pending = Pending::finish);
+  // Every present connection is replaced when nobody uses it, without a pause.
+  void refresh(TimePoint now);
   void close(TimePoint now);
   // Opens this many connections whatever min_idle says, until set back to 0.
   void warm_up(std::uint32_t target, TimePoint now);
@@ -80,12 +96,13 @@ class PoolCore {
   void tick(TimePoint now);
   // The loop is gone: nothing can be awaited any more. Waiters must have been taken away with take_waiter() before.
   void loop_ended() noexcept;
-  Waiter* take_waiter() noexcept { return queue_.empty() ? nullptr : &queue_.pop(); }
+  Waiter* take_waiter() noexcept;
 
   // ---- answers to what was started
 
   void connected(PoolEntry& entry, std::unique_ptr<Connection> connection, TimePoint now);
-  void connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now);
+  // `permanent`: it is not the server's fault as a whole (a wrong password), so other pools need not wait.
+  void connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now, bool permanent = false);
   // The ping or reset succeeded, or failed with `error`.
   void checked(PoolEntry& entry, bool alive, std::string_view error, TimePoint now);
   void closed(PoolEntry& entry, CloseResult result, TimePoint now);
@@ -96,6 +113,10 @@ class PoolCore {
 
   bool starving() const noexcept { return wanted_ > 0 && at_limit_ && open() == 0; }
   bool wants_permits() const noexcept { return wanted_ > 0; }
+  // What this pool would borrow: what waiters have wanted for a while, or the first connection below the floor.
+  std::uint32_t permits_to_borrow(TimePoint now) const noexcept;
+  // Other workers want permits, or have granted some.
+  void rung(TimePoint now);
   std::uint32_t closing() const noexcept { return of(EntryState::closing); }
   // Closes one idle connection above min_idle (`in_need`: any). False: there is none.
   bool yield_idle(bool in_need, TimePoint now);
@@ -105,23 +126,32 @@ class PoolCore {
   // ---- views
 
   void on_event(std::function<void(const Event&)> observer);
+  bool observed() const noexcept { return static_cast<bool>(observer_); }
+  // Tells an event that only the surroundings know of.
+  void tell(const Event& event) { emit(event); }
   PoolState state() const noexcept { return state_; }
   Numbers numbers() const noexcept;
   const std::string& last_connect_error() const noexcept { return last_connect_error_; }
   const config::Pool& options() const noexcept { return settings_.options; }
   // Established connections.
-  std::uint32_t established() const noexcept { return of(EntryState::idle) + of(EntryState::leased) + of(EntryState::checking) + of(EntryState::resetting); }
+  std::uint32_t established() const noexcept { return of(EntryState::idle) + leased() + of(EntryState::checking) + of(EntryState::resetting); }
   // Established ones and those on their way.
   std::uint32_t open() const noexcept { return established() + of(EntryState::connecting); }
+  // A leased connection could be leased again as it is.
+  bool usable(const PoolEntry& entry, TimePoint now) const noexcept {
+    return !entry.connection->broken && entry.generation == generation_ && now < entry.expires_at;
+  }
   // Nothing is left that owns a permit.
   bool empty() const noexcept { return entries_.size() == of(EntryState::abandoned); }
   // The pool's own maximum, whatever the limit says.
   std::uint32_t max() const noexcept;
+  const std::list<PoolEntry>& entries() const noexcept { return entries_; }
   // `waited`: of a waiter that ran out of time.
   PoolError error(Phase phase, std::optional<Duration> waited = {}) const;
 
  private:
   std::uint32_t of(EntryState s) const noexcept { return counts_[static_cast<unsigned>(s)]; }
+  std::uint32_t leased() const noexcept { return of(EntryState::leased) + of(EntryState::shared); }
   void enter(PoolEntry& entry, EntryState s) noexcept {
     --counts_[static_cast<unsigned>(entry.state)];
     ++counts_[static_cast<unsigned>(s)];
@@ -144,19 +174,37 @@ class PoolCore {
   CloseReason perished(const PoolEntry& entry, TimePoint now) const noexcept;
   CloseReason retirement(const PoolEntry& entry, TimePoint now) const noexcept;
   void settle(PoolEntry& entry, TimePoint now);
-  void serve_front(PoolEntry& entry, TimePoint now);
+  void hand_over(PoolEntry& entry, TimePoint now);
+  void give_back_all(boost::intrusive::list<PoolEntry>& entries, TimePoint now);
+  void give_back_other(PoolEntry& entry, TimePoint now);
+  void discard_now(PoolEntry& entry, TimePoint now);
+  bool can_carry(const PoolEntry& entry, TimePoint now) const noexcept;
+  PoolEntry* least_busy(TimePoint now);
+  void begin_request(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now);
+  void serve_shared(PoolEntry& entry, TimePoint now);
+  bool exhausted() const noexcept;
+  void look_for_deadlock(Waiter& waiter);
+  void look_for_leaks(TimePoint now);
+  void reclaim(PoolEntry& entry, TimePoint now);
+  void adapt(TimePoint now);
+  void close_stale(TimePoint now);
   void give_back_slowly(PoolEntry& entry, TimePoint now);
   void start_check(PoolEntry& entry, EntryState how, TimePoint now);
   void close_entry(PoolEntry& entry, CloseReason reason, std::string_view detail, TimePoint now);
   void close_idle(PoolEntry& entry, CloseReason reason, TimePoint now);
   void start_close(PoolEntry& entry, TimePoint now);
   void interrupt_connects(TimePoint now);
+  void interrupt_leases();
   void count_lost() noexcept;
-  void fail_connect(PoolEntry& entry, std::string_view error, TimePoint now);
+  void fail_connect(PoolEntry& entry, std::string_view error, bool permanent, TimePoint now);
   void grow(TimePoint now);
+  TimePoint connect_not_before() const noexcept;
+  void note_outage();
+  bool lend(PoolEntry& entry, bool idle_long);
+  void lend_idle(TimePoint now);
   void set_wanted(std::uint32_t permits, bool at_limit) noexcept;
-  void refuse_all(Phase phase);
-  void refuse(Waiter& waiter, Phase phase, std::optional<Duration> waited = {});
+  void refuse_all(Phase phase, TimePoint now);
+  void refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<Duration> waited = {});
   void expire_waiters(TimePoint now);
   void end_overdue(TimePoint now);
   void shrink(TimePoint now);
@@ -188,21 +236,35 @@ class PoolCore {
   bool loop_gone_ = false;
   std::uint32_t generation_ = 1;
   std::list<PoolEntry> entries_;
-  boost::intrusive::list<PoolEntry> idle_;  // by idle_since: the longest idle first
+  boost::intrusive::list<PoolEntry> idle_;    // by idle_since: the longest idle first
+  boost::intrusive::list<PoolEntry> stale_;   // idle, of older generations: closed in batches
+  boost::intrusive::list<PoolEntry> shared_;  // that carry requests
   WaitQueue queue_;
   std::array<std::uint32_t, entry_states> counts_{};
   std::uint64_t last_id_ = 0;
   std::uint32_t wanted_ = 0;       // permits that waiters need and that could not be claimed
-  bool at_limit_ = false;          // … because the share is at its limit
+  bool at_limit_ = false;          // … because none is to be had now
+  bool below_floor_ = false;       // … not even the first ones
+  TimePoint wanted_since_{};
   std::uint32_t warm_target_ = 0;
   std::uint32_t failures_ = 0;     // connects failed in a row
   bool doubtful_ = false;          // a connection was lost, and none has worked since
   TimePoint failed_at_{};
-  TimePoint connect_not_before_{};
+  std::uint32_t refusals_ = 0;     // of those: refused for this pool's own reasons, not because the server is down
+  TimePoint connect_not_before_{}; // … and then it is this pool's own pause
   TimePoint next_rescan_{};
   TimePoint next_maintenance_{};
   std::string last_connect_error_;
   std::minstd_rand random_;
+  // adaptive sizing
+  std::uint32_t adapted_ = 0;      // what the last period asks to keep open
+  std::uint64_t busy_samples_ = 0, busy_sum_ = 0;
+  TimePoint next_adaption_{};
+  // safety
+  TimePoint next_leak_look_{};
+  TimePoint next_ageing_{};
+  std::uint32_t in_flight_ = 0;    // requests of shared connections
+  std::uint64_t leaks_ = 0, deadlocks_ = 0;
 };
 
 // ---- the lease path, inlined into the calls of Pool
@@ -214,7 +276,7 @@ inline void PoolCore::lease(PoolEntry& entry, std::uint32_t call_site, Duration 
   ++entry.uses;
   share_->leased(entry.row, call_site, to_nanos(now));
   stats_.acquires.add();
-  stats_.leased.set(of(EntryState::leased));
+  stats_.leased.set(leased());
   stats_.idle.set(idle_.size());
   stats_.acquire_wait_seconds.record(static_cast<std::uint64_t>(waited.count()));
   emit({EventType::leased, entry.id});
@@ -229,7 +291,7 @@ inline void PoolCore::park(PoolEntry& entry, TimePoint now) {
   while (place != idle_.begin() && std::prev(place)->idle_since > entry.idle_since) --place;
   idle_.insert(place, entry);
   share_->returned(entry.row, to_nanos(now));
-  stats_.leased.set(of(EntryState::leased));
+  stats_.leased.set(leased());
   stats_.idle.set(idle_.size());
 }
 
@@ -246,11 +308,13 @@ inline PoolEntry* PoolCore::try_lease(TimePoint now, std::uint32_t call_site) {
 }
 
 inline void PoolCore::give_back(PoolEntry& entry, TimePoint now) {
+  if (entry.state != EntryState::leased) [[unlikely]]
+    return give_back_other(entry, now);
   stats_.use_seconds.record(static_cast<std::uint64_t>((now - entry.leased_at).count()));
   emit({EventType::returned, entry.id});
   const Connection& c = *entry.connection;
   const bool good = !c.broken && !needs_reset(c) && entry.generation == generation_ && now < entry.expires_at &&
-                    (settings_.options.max_uses == 0 || entry.uses < settings_.options.max_uses) && share_->excess() == 0 && siblings_->wanting() == 0 &&
+                    (settings_.options.max_uses == 0 || entry.uses < settings_.options.max_uses) && !share_->wanted_elsewhere() && siblings_->wanting() == 0 &&
                     queue_.empty() && state_ != PoolState::closed;
   if (good) [[likely]] {
     entry.idle_since = now;

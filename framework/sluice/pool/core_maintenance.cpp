@@ -1,4 +1,5 @@
 // What happens in a pool as time passes: waiters run out of time, operations are overdue, limits shrink, connections age.
+#include <sluice/pool/adaptive.hpp>
 #include <sluice/pool/core.hpp>
 
 namespace sluice::pool {
@@ -6,15 +7,22 @@ namespace {
 
 // One cheap timer for limits, ages and overdue operations; they need no better resolution.
 constexpr Duration maintenance_interval = 100ms;
+// Connections of an older generation that are closed in one go.
+constexpr unsigned batch = 64;
 
 }  // namespace
 
 void PoolCore::tick(TimePoint now) {
   expire_waiters(now);
+  if (share_->expected() > 0 && siblings_->wanting() == 0 && !below_floor_) share_->decline(to_nanos(now));
+  if (state_ == PoolState::ready) lend_idle(now);
   if (now >= next_maintenance_) {
     next_maintenance_ = now + maintenance_interval;
     end_overdue(now);
-    if (settings_.background && state_ != PoolState::closed) {
+    look_for_leaks(now);
+    if (settings_.background && state_ != PoolState::closed && now >= next_ageing_) {
+      next_ageing_ = now + settings_.ageing_every;
+      adapt(now);
       shrink(now);
       age(now);
     }
@@ -27,14 +35,14 @@ void PoolCore::expire_waiters(TimePoint now) {
   while (Waiter* waiter = queue_.pop_expired(now)) {
     stats_.timeouts.add();
     emit({EventType::timed_out});
-    refuse(*waiter, failures_ > 0 && failed_at_ >= waiter->since ? Phase::connect : Phase::wait_timeout, now - waiter->since);
+    refuse(*waiter, (failures_ > 0 ? failed_at_ >= waiter->since : share_->outage()) ? Phase::connect : Phase::wait_timeout, now, now - waiter->since);
   }
 }
 
 void PoolCore::end_overdue(TimePoint now) {
   if (!has_operations()) return;
   for (PoolEntry& entry : entries_) {
-    if (entry.state == EntryState::connecting && !entry.late && now >= entry.late_at) fail_connect(entry, "no connection within connect_timeout", now);
+    if (entry.state == EntryState::connecting && !entry.late && now >= entry.late_at) fail_connect(entry, "no connection within connect_timeout", false, now);
     if (entry.give_up_at > now) continue;
     if (entry.overdue) {
       abandon(entry, now);
@@ -55,10 +63,36 @@ void PoolCore::abandon(PoolEntry& entry, TimePoint now) {
   const EntryState was = entry.state;
   enter(entry, EntryState::abandoned);
   if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
-  if (was == EntryState::connecting) fail_connect(entry, why, now);
+  if (was == EntryState::connecting) fail_connect(entry, why, false, now);
   if (was == EntryState::checking || was == EntryState::resetting) count_lost();
   effects_.changed();
   siblings_->permit_freed(now);
+}
+
+void PoolCore::close_stale(TimePoint now) {
+  for (unsigned n = 0; n < batch && !stale_.empty(); ++n) {
+    PoolEntry& entry = stale_.front();
+    stale_.pop_front();
+    close_entry(entry, CloseReason::stale, {}, now);
+  }
+}
+
+// Follows the load of the last period; between the periods connections come as callers need them.
+void PoolCore::adapt(TimePoint now) {
+  const config::Pool& o = settings_.options;
+  if (!o.adaptive || state_ != PoolState::ready) return;
+  busy_sum_ += of(EntryState::leased) + (in_flight_ + settings_.capacity - 1) / settings_.capacity + queue_.demand(settings_.capacity);
+  ++busy_samples_;
+  if (now < next_adaption_) return;
+  const bool first = next_adaption_ == TimePoint{};
+  next_adaption_ = now + o.adaptive_every;
+  if (!first) {
+    const double busy = static_cast<double>(busy_sum_) / static_cast<double>(busy_samples_);
+    const std::uint32_t most = std::min(max(), share_->limit());
+    adapted_ = adapted_size({busy, open()}, o.min_idle, most, {o.adaptive_target, o.adaptive_up, o.adaptive_down});
+    for (std::uint32_t n = open(); n > adapted_ && !idle_.empty(); --n) close_idle(idle_.front(), CloseReason::idle, now);
+  }
+  busy_sum_ = busy_samples_ = 0;
 }
 
 void PoolCore::shrink(TimePoint now) {
@@ -97,7 +131,7 @@ void PoolCore::warm_up(std::uint32_t target, TimePoint now) {
 std::uint32_t PoolCore::minimum() const noexcept {
   if (!settings_.background) return warm_target_;
   const std::uint32_t probe = !settings_.fail_fast && (failures_ > 0 || doubtful_) ? 1 : 0;
-  return std::max({settings_.options.min_idle, warm_target_, probe});
+  return std::max({settings_.options.min_idle, settings_.options.adaptive ? adapted_ : 0, warm_target_, probe});
 }
 
 bool PoolCore::has_operations() const noexcept {
@@ -109,16 +143,22 @@ void PoolCore::arm(TimePoint now) {
   publish();
   if (loop_gone_) return;
   TimePoint due = queue_.next_deadline();
-  if (wanted_ > 0) due = std::min(due, next_rescan_);
+  if (share_->elastic()) siblings_->publish_wants(*share_, now);
+  if (wanted_ > 0 || below_floor_ || share_->expected() > 0) {
+    if (next_rescan_ <= now) next_rescan_ = now + rescan_interval;
+    due = std::min(due, next_rescan_);
+  }
   const bool wishes = !queue_.empty() || open() < minimum();
-  if (state_ == PoolState::ready && failures_ > 0 && wishes && now < connect_not_before_) due = std::min(due, connect_not_before_);
+  // The end of an outage that another worker has seen must not go unnoticed.
+  if (state_ == PoolState::ready && wishes && now < connect_not_before()) due = std::min({due, connect_not_before(), now + rescan_interval});
+  if (settings_.background && !stale_.empty()) due = std::min(due, now);
   if ((settings_.background && state_ != PoolState::closed) || has_operations()) due = std::min(due, next_maintenance_);
   if (due != TimePoint::max()) effects_.wake_at(due);
 }
 
 void PoolCore::publish() noexcept {
   stats_.idle.set(of(EntryState::idle) + of(EntryState::checking) + of(EntryState::resetting));
-  stats_.leased.set(of(EntryState::leased));
+  stats_.leased.set(leased());
   stats_.connecting.set(of(EntryState::connecting));
   stats_.closing.set(of(EntryState::closing));
   stats_.waiting.set(queue_.size());

@@ -5,6 +5,7 @@
 #include <sluice/core/clock.hpp>
 #include <sluice/pool/entry.hpp>
 #include <sluice/pool/error.hpp>
+#include <sluice/pool/events.hpp>
 #include <sluice/pool/waiter.hpp>
 
 namespace sluice::pool {
@@ -17,7 +18,15 @@ class PoolEffects {
   virtual void start_close(PoolEntry& entry, Deadline deadline) = 0;    // takes entry.connection → closed()
   // The waiter has left the queue. `entry` is leased to it.
   virtual void serve(Waiter& waiter, PoolEntry& entry) = 0;
+  // The same with all connections that it wanted: those in waiter.gathered.
+  virtual void serve_all(Waiter& waiter) { waiter.gathered.clear(); }
   virtual void refuse(Waiter& waiter, PoolError error) = 0;
+  // The connection will not be used again: what its holder runs on it should fail soon. Must not call back.
+  virtual void interrupt(PoolEntry&) noexcept {}
+  // May the connection be taken away from a leaked lease?
+  virtual bool may_reclaim(const PoolEntry&) noexcept { return false; }
+  // Something that somebody should look into, told to the observer as well: a suspected leak or deadlock.
+  virtual void suspect(const Event&) {}
   // The number of open connections has changed.
   virtual void changed() noexcept = 0;
   // tick() is wanted at this instant, or earlier.

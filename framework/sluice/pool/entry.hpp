@@ -1,12 +1,16 @@
 // One pooled connection and where it is in its life:
 //
 //   connecting → idle ⇄ leased → (resetting) → idle        any → closing → gone
-//                idle ⇄ checking                           any operation that never ends → abandoned
+//                idle ⇄ shared                             any operation that never ends → abandoned
+//                idle ⇄ checking                           leased → detached → closing
 //
+// Shared: it carries requests of several callers. Detached: it left the pool with its holder. Abandoned, too, is what a leaked
+// lease still points to when its connection was taken away.
 // A connect that clear() interrupts is closing until its driver has answered.
 // Each owns one row of the permit table until it is gone (or abandoned: then the row is quarantined at once).
 #pragma once
 
+#include <sluice/budget/permit_table.hpp>
 #include <sluice/core/clock.hpp>
 #include <sluice/pool/connection.hpp>
 
@@ -17,8 +21,12 @@
 
 namespace sluice::pool {
 
-enum class EntryState : std::uint8_t { connecting, idle, checking, leased, resetting, closing, abandoned };
-inline constexpr unsigned entry_states = 7;
+enum class EntryState : std::uint8_t { connecting, idle, checking, leased, shared, resetting, closing, detached, abandoned };
+inline constexpr unsigned entry_states = 9;
+constexpr const char* to_text(EntryState s) noexcept {
+  constexpr const char* names[] = {"connecting", "idle", "checking", "leased", "shared", "resetting", "closing", "detached", "abandoned"};
+  return names[static_cast<unsigned>(s)];
+}
 
 // What runs on an entry now (a connect, ping, reset or close), so that the core can end it when it is overdue.
 class Operation {
@@ -27,11 +35,12 @@ class Operation {
   virtual void cancel() noexcept = 0;
 };
 
-struct PoolEntry : boost::intrusive::list_base_hook<> {  // hook of the idle list
+struct PoolEntry : boost::intrusive::list_base_hook<> {  // in at most one list: idle, stale, shared, or a waiter's
   // First what the lease path touches.
   EntryState state = EntryState::connecting;
   bool overdue = false;  // its operation was cancelled and has one more chance to end
   bool late = false;     // counted as a failed connect, though it is still being taken back
+  bool retired = false;  // takes no further request; closed when the last one ends
   std::uint32_t row = 0;
   std::uint32_t generation = 0;
   std::uint32_t call_site = 0;
@@ -39,9 +48,13 @@ struct PoolEntry : boost::intrusive::list_base_hook<> {  // hook of the idle lis
   TimePoint leased_at{};
   TimePoint expires_at = TimePoint::max();  // end of its lifetime, jitter included
   std::uint64_t uses = 0;
+  std::uint64_t task = 0;  // who holds it; 0: unknown
   std::unique_ptr<Connection> connection;  // null while connecting and while closing
   // Then the rest.
   std::uint64_t id = 0;
+  std::uint32_t in_flight = 0;  // requests, while shared
+  TimePoint leak_told{};        // leased_at of the lease that was told as a suspected leak
+  budget::Life promised;  // who gets its permit when it is closed; generation 0: nobody
   TimePoint started_at{};
   TimePoint idle_since{};  // last return
   TimePoint alive_at{};    // last proof that it works: connect, return or ping

@@ -2,12 +2,14 @@
 // allocates nothing beside the frame.
 #pragma once
 
+#include <sluice/core/task.hpp>
 #include <sluice/pool/shell.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace sluice::pool {
 
@@ -15,10 +17,12 @@ struct LeaseWaiter final : Waiter {
   using Signature = void(std::exception_ptr, Lease);
   using Handler = asio::async_result<asio::use_awaitable_t<>, Signature>::handler_type;
 
-  LeaseWaiter(PoolShell& s, TimePoint now, TimePoint until, std::uint32_t site) noexcept : shell(&s) {
+  LeaseWaiter(PoolShell& s, TimePoint now, TimePoint until, std::uint32_t site, Priority wish) noexcept : shell(&s) {
     since = now;
     deadline = until;
     call_site = site;
+    priority = wish;
+    task = current_task();
   }
   LeaseWaiter(LeaseWaiter&&) noexcept = default;  // until it is initiated
 
@@ -27,7 +31,7 @@ struct LeaseWaiter final : Waiter {
     handler.emplace(std::move(h));
     // Any kind of cancellation ends the wait: nothing has happened yet that could be half done.
     if (auto slot = asio::get_associated_cancellation_slot(*handler); slot.is_connected())
-      slot.assign([this](asio::cancellation_type) { shell->core_.cancel(*this); });
+      slot.assign([this](asio::cancellation_type) { shell->core_.cancel(*this, Clock::now()); });
     shell->begin_wait(*this);
   }
 
@@ -60,12 +64,17 @@ struct LeaseWaiter final : Waiter {
     handler.reset();
     return taken;
   }
-  Lease take_lease() noexcept { return shell->lease_of(std::exchange(entry, nullptr)); }
+  Lease take_lease() noexcept {
+    if (!entry) return Lease();
+    PoolEntry& mine = *std::exchange(entry, nullptr);
+    return shared ? shell->request_of(mine) : shell->lease_of(&mine);
+  }
 
   ShellRef shell;
   std::optional<Handler> handler;
   PoolEntry* entry = nullptr;  // the answer
   std::exception_ptr error;    // … or why there is none
+  std::vector<Lease>* several = nullptr;  // … or where they go, if it wants several: in the frame that waits for this one
 };
 
 }  // namespace sluice::pool

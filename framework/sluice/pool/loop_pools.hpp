@@ -2,7 +2,7 @@
 // nothing can be awaited, so what they hold is dropped at once and their permits are left to quarantine.
 #pragma once
 
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/core/asio.hpp>
 #include <sluice/pool/siblings.hpp>
 

@@ -3,59 +3,28 @@
 // Semantics follow the MongoDB connection monitoring and pooling specification: paused → ready ⇄ paused → closed, generations.
 #pragma once
 
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 #include <sluice/config/config.hpp>
 #include <sluice/core/asio.hpp>
 #include <sluice/pool/connector.hpp>
 #include <sluice/pool/error.hpp>
+#include <sluice/pool/event_stream.hpp>
 #include <sluice/pool/events.hpp>
+#include <sluice/pool/hooks.hpp>
+#include <sluice/pool/lease.hpp>
+#include <sluice/pool/views.hpp>
+#include <sluice/pool/wish.hpp>
 #include <sluice/shm/layout.hpp>
+#include <sluice/shm/pool_health.hpp>
 
 #include <boost/assert/source_location.hpp>
-#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
+#include <vector>
 
 namespace sluice::pool {
-
-class PoolShell;    // the Asio side, kept alive by leases
-struct PoolEntry;  // one pooled connection
-void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
-void intrusive_ptr_release(PoolShell* shell) noexcept;
-using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's own, and the lease path is counted in nanoseconds
-
-// What user code holds: one connection, exclusively, until the lease ends. Movable; returning is the destructor's or
-// release()'s work. A lease keeps the pool's core alive, so either may be destroyed first.
-class Lease {
- public:
-  Lease() noexcept = default;
-  Lease(Lease&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)) {}
-  Lease& operator=(Lease&& other) noexcept;
-  ~Lease() {
-    if (entry_) release();
-  }
-
-  explicit operator bool() const noexcept { return entry_ != nullptr; }
-  // Throws sluice::Error after release().
-  Connection& connection() const;
-  Connection& operator*() const { return connection(); }
-  Connection* operator->() const { return &connection(); }
-  std::uint64_t id() const noexcept;  // of the connection within its pool, from 1
-
-  // Gives the connection back now. A second call does nothing.
-  void release() noexcept;
-  // Gives it back as unusable: it is closed, not reused.
-  void discard() noexcept;
-
- private:
-  friend class PoolShell;
-  Lease(PoolShell& shell, PoolEntry& entry) noexcept;
-  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
-  PoolEntry* entry_ = nullptr;
-};
 
 // Where a pool takes its permits from and writes its numbers. Several pools of a loop may draw on one `share`: then a pool
 // with idle connections yields them to one that has waiters and no permit, and none of them starves. The memory behind all of
@@ -67,6 +36,8 @@ struct PoolResources {
   std::uint64_t seed = 0;                          // of the jitter's random numbers; 0: from the system
   bool fail_fast = false;                          // a failed connect fails the longest waiter at once, instead of being tried again for it
   bool background = true;                          // false: nothing happens by itself (ageing, keepalive, min_idle), only on calls
+  Duration ageing_every = 100ms;                   // how often idle connections are looked at for their age
+  Hooks hooks = {};
 };
 
 class Pool {
@@ -77,13 +48,25 @@ class Pool {
   Pool& operator=(Pool&&) noexcept;
   ~Pool();  // closes without waiting; afterwards the observer is not called any more
 
-  // Waits for a connection in FIFO order, up to acquire_timeout (0: for ever) or the given limit (0: not at all).
-  // Throws PoolError. Cancelling the coroutine loses no connection and no permit. What is free is taken by the call itself, the
-  // wait begins with the co_await: a result that nobody awaits gives back what it took.
+  // Waits for a connection in FIFO order within the call's priority class, up to acquire_timeout (0: for ever) or the wish's limit
+  // (0: not at all). Throws PoolError. Cancelling the coroutine loses no connection and no permit.
   awaitable<Lease> acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
-  awaitable<Lease> acquire(Within limit, boost::source_location where = BOOST_CURRENT_LOCATION);
-  // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process only.
+  awaitable<Lease> acquire(Wish wish, boost::source_location where = BOOST_CURRENT_LOCATION);
+  // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process, and if
+  // before_lease throws.
   Lease try_acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
+
+  // One request of several on a connection, where the driver can multiplex: the connection with the fewest requests in flight; no
+  // more than max_requests_per_connection on one. Where it cannot, or with 1, the same as acquire().
+  awaitable<Lease> acquire_shared(Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
+  Lease try_acquire_shared(boost::source_location where = BOOST_CURRENT_LOCATION);
+
+  // That many connections or none: the caller holds nothing while it waits, and the pool collects for one caller at a time, so two
+  // of these cannot wait for each other. More than `max` are refused at once (phase too_many).
+  awaitable<std::vector<Lease>> acquire_many(std::uint32_t connections, Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
+
+  // A connection to keep: see Pinned. Not counted as a leak.
+  awaitable<Pinned> pin(Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
 
   void ready();   // paused → ready: background work (min_idle) starts
   void pause();   // ready → paused: no new connections, waiters fail; idle connections stay
@@ -91,16 +74,32 @@ class Pool {
   // their way are closed and cancelled before the waiters fail; without it they are closed when they have come. Leased ones
   // are their holders' and closed at their return.
   void clear(Pending pending = Pending::finish);
+  // Every present connection is replaced as soon as nobody uses it; nobody fails, nothing pauses. O(1).
+  void refresh();
+  // Sets the hooks, and replaces connections that were opened without them (see refresh()).
+  void hooks(Hooks hooks);
   // Closes idle ones now, leased ones at their return; waiters fail. Completes when nothing is left or at the deadline. True: nothing left.
   awaitable<bool> close(Deadline deadline);
 
   // Opens max(min_idle, 1 with warm_up) connections, but no more than `max` and the limit allow. True: they are open; false: the deadline passed.
   awaitable<bool> warm_up(Deadline deadline);
+  // The same for a number of connections; says how many there are. They are idle then, and age like all others.
+  awaitable<std::uint32_t> preallocate(std::uint32_t connections, Deadline deadline);
+
+  // Other workers want permits, or have granted some: to be called when this worker's bell has rung. A hint; never needed for correctness.
+  void permits_changed();
 
   // One observer, told `pool_created` at once; called inline on the loop, must not throw, must not call the pool.
   void on_event(std::function<void(const Event&)> observer);
+  // The same as a stream, from now on; as many as wanted, beside the observer.
+  EventStream events(std::size_t capacity = 256);
+  // "file:line (function)" of an event's call site; "" for 0.
+  std::string call_site(std::uint32_t number) const;
 
   Numbers numbers() const;
+  // Healthy, degraded or unhealthy over the last half to whole minute, why, and what would help, from measured numbers.
+  shm::PoolHealth health();
+  std::vector<ConnectionView> connections() const;
   const std::string& name() const noexcept;
   const std::string& last_connect_error() const noexcept;
   Connector& connector() const noexcept;

@@ -9,15 +9,19 @@
 #include <sluice/pool/fork_guard.hpp>
 #include <sluice/pool/loop_pools.hpp>
 #include <sluice/pool/pool.hpp>
+#include <sluice/shm/pool_health.hpp>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sluice::pool {
 
 inline Lease::Lease(PoolShell& shell, PoolEntry& entry) noexcept : shell_(&shell), entry_(&entry) { intrusive_ptr_add_ref(shell_); }
+inline Lease::Lease(PoolShell& shell, PoolEntry& entry, TimePoint request_since) noexcept : Lease(shell, entry) { request_since_ = request_since; }
 
 struct LeaseWaiter;
 
@@ -34,17 +38,36 @@ class PoolShell final : private PoolEffects {
   }
   bool foreign() const noexcept { return process_.foreign(); }
 
-  awaitable<Lease> acquire(Duration limit, const boost::source_location& where);
+  awaitable<Lease> acquire(Wish wish, const boost::source_location& where);
   Lease try_acquire(const boost::source_location& where);
-  void give_back(PoolEntry& entry) { core_.give_back(entry, Clock::now()); }
+  awaitable<Lease> acquire_shared(Wish wish, const boost::source_location& where);
+  Lease try_acquire_shared(const boost::source_location& where);
+  static awaitable<std::vector<Lease>> acquire_many(ShellRef self, std::uint32_t wants, Wish wish, boost::source_location where);
+  static awaitable<Pinned> pin(ShellRef self, Wish wish, boost::source_location where);
+  void give_back(PoolEntry& entry) {
+    if (returns_hooked_ && !after_return(entry)) [[unlikely]]
+      return discard(entry);
+    core_.give_back(entry, Clock::now());
+  }
   void discard(PoolEntry& entry) { core_.discard(entry, Clock::now()); }
+  void end_request(PoolEntry& entry, TimePoint since, bool retire);
+  void detach(PoolEntry& entry) { core_.detach(entry, Clock::now()); }
+  void end_detached(PoolEntry& entry) { core_.end_detached(entry, Clock::now()); }
+  bool usable(const PoolEntry& entry) const noexcept { return core_.usable(entry, Clock::now()); }
   static awaitable<bool> close(ShellRef self, Deadline deadline);
   static awaitable<bool> warm_up(ShellRef self, Deadline deadline);
+  static awaitable<std::uint32_t> preallocate(ShellRef self, std::uint32_t connections, Deadline deadline);
+  void hooks(Hooks hooks);
+  void observe(std::function<void(const Event&)> observer);
+  EventStream stream(std::size_t capacity);
+  std::vector<ConnectionView> connections() const;
+  std::string call_site(std::uint32_t number) const { return call_sites_.text(number); }
   // The Pool object is going away.
   void orphan();
   void loop_ended() noexcept;
 
   PoolCore& core() noexcept { return core_; }
+  shm::PoolHealth health() { return health_.judge(stats_, now_nanos()); }
   Connector& connector() const noexcept { return *connector_; }
 
  private:
@@ -59,30 +82,52 @@ class PoolShell final : private PoolEffects {
   void start_reset(PoolEntry& entry, Deadline deadline) override;
   void start_close(PoolEntry& entry, Deadline deadline) override;
   void serve(Waiter& waiter, PoolEntry& entry) override;
+  void serve_all(Waiter& waiter) override;
+  void interrupt(PoolEntry& entry) noexcept override;
+  bool may_reclaim(const PoolEntry& entry) noexcept override;
+  void suspect(const Event& event) override;
   void refuse(Waiter& waiter, PoolError error) override;
   void changed() noexcept override;
   void wake_at(TimePoint when) override;
 
+  Lease request_of(PoolEntry& entry) noexcept { return Lease(*this, entry, Clock::now()); }
   Lease lease_of(PoolEntry* entry) noexcept { return entry ? Lease(*this, *entry) : Lease(); }
+  static awaitable<Lease> prepared(ShellRef self, awaitable<Lease> lease);
+  void set_hooks(Hooks hooks);
+  void before_lease(Lease& lease);
+  bool after_return(PoolEntry& entry) noexcept;
+  void before_close(Connection& connection, std::uint64_t id) noexcept;
+  void hook_failed(std::uint64_t id, const std::string& error);
+  std::string at(std::uint32_t call_site) const;
+  void watch(bool always = false);
+  TimePoint deadline_of(const Wish& wish, TimePoint now) const noexcept;
   void begin_wait(LeaseWaiter& waiter);
   void answer(LeaseWaiter& waiter);
   void deliver_next();
   void deliver();
+  void wake();
   void stop_when_done() noexcept;
   void run(PoolEntry& entry, awaitable<void> operation);
   static awaitable<void> run_connect(ShellRef self, PoolEntry* entry, Deadline deadline);
   static awaitable<void> run_check(ShellRef self, PoolEntry* entry, Deadline deadline, bool reset);
   static awaitable<void> run_close(ShellRef self, PoolEntry* entry, std::unique_ptr<Connection> connection, Deadline deadline);
+  static awaitable<bool> close_quietly(ShellRef self, std::unique_ptr<Connection> connection, Deadline deadline);
+  static awaitable<bool> open(ShellRef self, std::uint32_t wish, Deadline deadline);
   static awaitable<void> wait_for_change(ShellRef self, Deadline deadline);
   [[noreturn]] void throw_foreign() const;
 
   std::size_t references_ = 0;
   asio::io_context& loop_;
   ForkGuard process_;
+  bool leases_hooked_ = false, returns_hooked_ = false;  // hooks_.before_lease, hooks_.after_return are set
   std::unique_ptr<Connector> connector_;   // outlives the core's connections
   std::shared_ptr<budget::Share> share_;
+  Hooks hooks_;
   std::unique_ptr<shm::PoolStats> own_stats_;
+  const shm::PoolStats& stats_;  // the pool's own or the segment's
+  shm::HealthWindow health_;
   CallSites call_sites_;
+  EventHub events_;
   PoolCore core_;
   std::optional<asio::steady_timer> timer_;  // none once the loop is gone
   TimePoint armed_for_ = TimePoint::max();

@@ -20,6 +20,12 @@ void Siblings::permit_freed(TimePoint now) {
   }
 }
 
+void Siblings::publish_wants(budget::Share& share, TimePoint now) const {
+  std::uint32_t wants = 0;
+  for (const PoolCore* pool : pools_) wants += pool->permits_to_borrow(now);
+  share.want(wants, now);
+}
+
 bool Siblings::other_starves(const PoolCore& pool) const noexcept {
   // One returned permit helps one pool: what is closing already may be on its way to it.
   std::uint32_t starving = 0;

@@ -2,6 +2,7 @@
 // to the pool that has waiters, and a pool with waiters and no connection at all gets the next permit that comes back.
 #pragma once
 
+#include <sluice/budget/share.hpp>
 #include <sluice/core/clock.hpp>
 
 #include <cstdint>
@@ -20,6 +21,8 @@ class Siblings {
   void ask(PoolCore& asker, std::uint32_t permits, TimePoint now);
   // A permit has come back: whoever wants one tries again, the starving first.
   void permit_freed(TimePoint now);
+  // Tells the other workers how many permits the pools of this one would borrow.
+  void publish_wants(budget::Share& share, TimePoint now) const;
   // True if another pool has waiters, no connection, and no permit to open one.
   bool other_starves(const PoolCore& pool) const noexcept;
   // Connections being closed, in all pools: permits that are about to come back.

@@ -38,21 +38,6 @@ static_assert(connects_to_start({.waiting = 9, .settled = 5, .maximum = 4}) == 0
 static_assert(connects_to_start({.waiting = 9, .maximum = 10, .failing = true}) == 1, "a failing server gets one probe");
 static_assert(connects_to_start({.waiting = 9, .coming = 1, .maximum = 10, .connecting = 1, .failing = true}) == 0, "and only one");
 
-// The pause after the n-th failed connect in a row (n ≥ 1): uniformly between `least` and least × 2^n, capped by `most`.
-// `random` is in [0, 1). Full jitter, so that workers do not come back in step (AWS Architecture Blog, "Exponential Backoff And Jitter").
-constexpr Duration connect_backoff(std::uint32_t failures, Duration least, Duration most, double random) noexcept {
-  Duration cap = least;
-  for (std::uint32_t i = 0; i < failures && cap < most; ++i) cap = cap > most / 2 ? most : cap * 2;
-  cap = std::min(cap, most);
-  const Duration floor = std::min(least, cap);
-  return floor + Duration(static_cast<Duration::rep>(static_cast<double>((cap - floor).count()) * random));
-}
-
-static_assert(connect_backoff(1, 100ms, 30s, 0.0) == 100ms);
-static_assert(connect_backoff(1, 100ms, 30s, 0.5) == 150ms);
-static_assert(connect_backoff(40, 100ms, 30s, 0.0) == 100ms);
-static_assert(connect_backoff(40, 100ms, 30s, 0.999) > 29s && connect_backoff(40, 100ms, 30s, 0.999) <= 30s);
-
 // now + d without overflow; `Duration::max()` means never.
 constexpr TimePoint saturating_add(TimePoint now, Duration d) noexcept { return d >= TimePoint::max() - now ? TimePoint::max() : now + d; }
 

@@ -1,20 +1,41 @@
-// The wait queue: first come, first served, with a deadline each. Intrusive: queueing allocates nothing.
+// The wait queue: first come, first served within a priority class, with a deadline each. Intrusive: queueing allocates nothing.
+//
+// A higher class goes first, but starves nobody: at most `most_overtakings` connections in a row pass the front of a lower class,
+// one more where both lower classes are due. A waiter that collects several connections keeps its turn until it has them all, so
+// two of them never hold what the other one needs.
 #pragma once
 
 #include <sluice/core/clock.hpp>
+#include <sluice/pool/entry.hpp>
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace sluice::pool {
+
+enum class Priority : std::uint8_t { high, normal, low };
+inline constexpr unsigned priorities = 3;
+inline constexpr std::uint32_t most_overtakings = 8;
 
 // One caller that waits. Owned by the caller; stays in the queue until it is served, refused or removed.
 struct Waiter : boost::intrusive::list_base_hook<>, boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
   TimePoint since{};
   TimePoint deadline = TimePoint::max();
   std::uint32_t call_site = 0;
+  Priority priority = Priority::normal;
+  bool shared = false;      // one request on a connection that carries several
+  std::uint16_t wants = 1;  // so many connections, all or none
+  std::uint64_t task = 0;   // who waits; 0: unknown
+  // Where this very task took the connection that it holds, if it was found to; 0: nothing found.
+  std::uint32_t held_call_site = 0;
+  std::uint64_t held_connection = 0;
+  boost::intrusive::list<PoolEntry> gathered;  // leased to it already, the others are still to come
+
+  std::uint32_t missing() const noexcept { return wants - static_cast<std::uint32_t>(gathered.size()); }
+  bool waiting() const noexcept { return boost::intrusive::list_base_hook<>::is_linked(); }
 };
 
 class WaitQueue {
@@ -22,25 +43,45 @@ class WaitQueue {
   ~WaitQueue() {
     while (!empty()) pop();
   }
-  bool empty() const noexcept { return order_.empty(); }
-  std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(order_.size()); }
-  Waiter& front() noexcept { return order_.front(); }
+  bool empty() const noexcept { return size_ == 0; }
+  std::uint32_t size() const noexcept { return size_; }
+  // Connections that would serve everybody, where each carries `capacity` shared requests.
+  std::uint32_t demand(std::uint32_t capacity) const noexcept { return connections_ + (requests_ + capacity - 1) / capacity; }
 
   // Mostly all waiters have the same limit, so the newest has the latest deadline and the hint makes this constant.
   void push(Waiter& waiter) noexcept {
-    order_.push_back(waiter);
+    of(waiter.priority).push_back(waiter);
     deadlines_.insert(deadlines_.end(), waiter);
+    ++size_;
+    count(waiter, 1);
   }
   void remove(Waiter& waiter) noexcept {
-    order_.erase(order_.iterator_to(waiter));
+    if (collecting_ == &waiter) collecting_ = nullptr;
+    count(waiter, -1);
+    --size_;
+    of(waiter.priority).erase(Order::s_iterator_to(waiter));
     deadlines_.erase(deadlines_.iterator_to(waiter));
   }
+  // Whose turn it is. REQUIRES: !empty()
+  Waiter& next() noexcept { return collecting_ ? *collecting_ : order_[turn()].front(); }
   // REQUIRES: !empty()
   Waiter& pop() noexcept {
-    Waiter& waiter = order_.front();
+    Waiter& waiter = next();
+    if (!collecting_) overtake(static_cast<unsigned>(waiter.priority));
     remove(waiter);
     return waiter;
   }
+  // One more of several for the one whose turn it is; true: it has them all, and has left the queue.
+  bool collect(Waiter& waiter, PoolEntry& entry) noexcept {
+    if (!collecting_) overtake(static_cast<unsigned>(waiter.priority));
+    collecting_ = &waiter;
+    waiter.gathered.push_back(entry);
+    --connections_;
+    if (waiter.missing() > 0) return false;
+    remove(waiter);
+    return true;
+  }
+
   TimePoint next_deadline() const noexcept { return deadlines_.empty() ? TimePoint::max() : deadlines_.begin()->deadline; }
   // Removes and returns one whose deadline has passed, the earliest first; null if there is none.
   Waiter* pop_expired(TimePoint now) noexcept {
@@ -51,11 +92,41 @@ class WaitQueue {
   }
 
  private:
+  using Order = boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>>;
   struct ByDeadline {
     bool operator()(const Waiter& a, const Waiter& b) const noexcept { return a.deadline < b.deadline; }
   };
-  boost::intrusive::list<Waiter> order_;
+
+  Order& of(Priority p) noexcept { return order_[static_cast<unsigned>(p)]; }
+  void count(const Waiter& waiter, int sign) noexcept {
+    const auto n = static_cast<std::uint32_t>(sign);
+    if (waiter.shared)
+      requests_ += n;
+    else
+      connections_ += n * waiter.missing();
+  }
+  unsigned turn() const noexcept {
+    for (unsigned p = priorities - 1; p > 0; --p) {
+      if (!order_[p].empty() && overtaken_[p] >= most_overtakings) return p;
+    }
+    unsigned p = 0;
+    while (order_[p].empty()) ++p;
+    return p;
+  }
+  void overtake(unsigned served) noexcept {
+    overtaken_[served] = 0;
+    for (unsigned p = 1; p < priorities; ++p) {
+      if (p != served) overtaken_[p] = order_[p].empty() ? 0 : overtaken_[p] + 1;
+    }
+  }
+
+  std::array<Order, priorities> order_;
   boost::intrusive::multiset<Waiter, boost::intrusive::compare<ByDeadline>> deadlines_;
+  Waiter* collecting_ = nullptr;
+  std::uint32_t size_ = 0;
+  std::uint32_t connections_ = 0;  // that exclusive waiters still want
+  std::uint32_t requests_ = 0;     // shared waiters
+  std::array<std::uint32_t, priorities> overtaken_{};
 };
 
 }  // namespace sluice::pool

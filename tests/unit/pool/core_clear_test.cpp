@@ -82,7 +82,7 @@ TEST_CASE("a paused pool interrupts as well, and does not say that it was cleare
   CoreTest t;
   t.core->ready(t.now);
   t.acquire();
-  t.core->pause();
+  t.core->pause(t.now);
   t.events.clear();
   t.core->clear(t.now, Pending::interrupt);
   CHECK(t.events == Strings{"closed 1 stale"});

@@ -15,8 +15,9 @@ namespace sluice::test {
 
 struct TestWaiter : pool::Waiter {
   pool::PoolEntry* entry = nullptr;
+  std::vector<pool::PoolEntry*> entries;  // of one that wants several
   std::optional<pool::PoolError> error;
-  bool answered() const { return entry || error; }
+  bool answered() const { return entry || error || !entries.empty(); }
 };
 
 struct Effects final : pool::PoolEffects {
@@ -26,6 +27,9 @@ struct Effects final : pool::PoolEffects {
   };
   std::deque<Step> connects, pings, resets, closes;
   std::deque<TestWaiter*> served;  // in order
+  std::vector<std::uint64_t> interrupted;
+  std::vector<pool::Event> suspicions;
+  bool reclaimable = false;
   int changes = 0;
   TimePoint wake = TimePoint::max();
 
@@ -37,6 +41,15 @@ struct Effects final : pool::PoolEffects {
     static_cast<TestWaiter&>(w).entry = &e;
     served.push_back(&static_cast<TestWaiter&>(w));
   }
+  void serve_all(pool::Waiter& w) override {
+    auto& served_now = static_cast<TestWaiter&>(w);
+    for (pool::PoolEntry& e : w.gathered) served_now.entries.push_back(&e);
+    w.gathered.clear();
+    served.push_back(&served_now);
+  }
+  void interrupt(pool::PoolEntry& e) noexcept override { interrupted.push_back(e.id); }
+  bool may_reclaim(const pool::PoolEntry&) noexcept override { return reclaimable; }
+  void suspect(const pool::Event& e) override { suspicions.push_back(e); }
   void refuse(pool::Waiter& w, pool::PoolError error) override { static_cast<TestWaiter&>(w).error = std::move(error); }
   void changed() noexcept override { ++changes; }
   void wake_at(TimePoint when) override { wake = std::min(wake, when); }
@@ -45,26 +58,32 @@ struct Effects final : pool::PoolEffects {
 class CoreTest {
  public:
   explicit CoreTest(config::Pool options = {}, std::uint32_t rows = 16, std::shared_ptr<PermitRows> permits = nullptr, std::shared_ptr<pool::Siblings> siblings = nullptr,
-                    bool fail_fast = false)
+                    bool fail_fast = false, std::uint32_t capacity = 1)
       : table(permits ? std::move(permits) : std::make_shared<PermitRows>(rows)) {
     options.name = "main";
     pool::CoreSettings settings;
     settings.options = options;
     settings.fail_fast = fail_fast;
+    settings.capacity = capacity;
     core = std::make_unique<pool::PoolCore>(settings, effects, table->share, siblings ? std::move(siblings) : std::make_shared<pool::Siblings>(), stats);
     core->on_event([this](const pool::Event& e) { events.push_back(describe(e)); });
     events.clear();
   }
 
   // Acts as the shell does: fast path, refusal, or the queue.
-  TestWaiter& acquire(Duration limit = 5s) {
+  TestWaiter& acquire(Duration limit = 5s) { return acquire(waiter(limit)); }
+  TestWaiter& waiter(Duration limit = 5s) {
     TestWaiter& w = waiters.emplace_back();
     w.since = now;
     w.deadline = now + limit;
+    return w;
+  }
+  TestWaiter& acquire(TestWaiter& w) {
     core->start_checkout();
-    if (auto* e = core->try_lease(now, 1)) {
+    if (auto* e = w.wants > 1 ? nullptr : w.shared ? core->try_share(now, 1) : core->try_lease(now, 1)) {
       w.entry = e;
-    } else if (auto refused = core->refusal()) {
+      e->task = w.task;
+    } else if (auto refused = core->refusal(w.wants)) {
       w.error = *refused;
     } else {
       core->enqueue(w, now);
@@ -133,9 +152,7 @@ class CoreTest {
   }
 
   static std::string describe(const pool::Event& e) {
-    static constexpr const char* names[] = {"pool_created", "pool_ready", "pool_paused",      "pool_cleared",    "pool_closed", "created",  "connected", "closed",       "checkout_started",
-                                            "checkout_failed", "leased", "returned", "enqueued", "timed_out", "lent",     "borrowed", "leak_suspected"};
-    std::string s = names[static_cast<int>(e.type)];
+    std::string s = to_text(e.type);
     if (e.connection) s += " " + std::to_string(e.connection);
     if (e.type == pool::EventType::closed) s += std::string(" ") + to_text(e.reason);
     if (e.type == pool::EventType::checkout_failed) s += std::string(" ") + to_text(e.phase);

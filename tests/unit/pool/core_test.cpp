@@ -91,7 +91,7 @@ TEST_CASE("a waiter takes whatever comes first, and what was opened for it survi
     CHECK(t.core->numbers().idle == 1);
   }
   SUBCASE("cancelled") {
-    t.core->cancel(w);
+    t.core->cancel(w, t.now);
     REQUIRE(w.error);
     CHECK(w.error->phase() == Phase::cancelled);
     t.finish_connect();
@@ -116,7 +116,10 @@ TEST_CASE("the connector's default maximum counts where no maximum is configured
   Effects effects;
   PermitRows table(8);
   shm::PoolStats stats{};
-  PoolCore core({o, 2, 1, true}, effects, table.share, std::make_shared<Siblings>(), stats);
+  CoreSettings settings;
+  settings.options = o;
+  settings.default_max = 2;
+  PoolCore core(settings, effects, table.share, std::make_shared<Siblings>(), stats);
   CHECK(core.max() == 2);
   o.max = 5;
   PoolCore other({o, 2, 1, true}, effects, table.share, std::make_shared<Siblings>(), stats);
@@ -213,7 +216,7 @@ TEST_CASE("a connect failure that happened before the wait is told, but is not t
   t.leased();
   TestWaiter& gone = t.acquire(10s);
   t.fail_connect();
-  t.core->cancel(gone);
+  t.core->cancel(gone, t.now);
   t.now += 1ms;
   TestWaiter& w = t.acquire(50ms);
   t.pass(50ms);
@@ -267,7 +270,7 @@ TEST_CASE("a long idle connection is pinged before somebody gets it") {
   SUBCASE("the caller gives up: it becomes idle again and keeps its age") {
     const TimePoint since = t.effects.pings.front().entry->idle_since;
     auto* e = t.effects.pings.front().entry;
-    t.core->cancel(w);
+    t.core->cancel(w, t.now);
     t.finish_ping();
     CHECK(t.core->numbers().idle == 1);
     CHECK(e->idle_since == since);
@@ -488,7 +491,7 @@ TEST_CASE("clear of a paused pool and ready of a ready one say nothing, but the 
   t.core->ready(t.now);
   t.core->ready(t.now);
   t.with_idle(1);
-  t.core->pause();
+  t.core->pause(t.now);
   t.core->clear(t.now);
   CHECK(t.events == Strings{"pool_paused"});
   t.pass(1ms);
@@ -501,7 +504,7 @@ TEST_CASE("pause keeps idle connections, refuses waiters and opens nothing") {
   t.with_idle(1);
   PoolEntry& e = t.leased();
   TestWaiter& w = t.acquire();
-  t.core->pause();
+  t.core->pause(t.now);
   REQUIRE(w.error);
   CHECK(w.error->phase() == Phase::paused);
   t.give_back(e);

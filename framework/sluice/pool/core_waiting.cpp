@@ -1,0 +1,113 @@
+// The wait queue of a pool: who waits, who is served next with what, and who is refused.
+#include <sluice/pool/core.hpp>
+
+#include <utility>
+
+namespace sluice::pool {
+
+void PoolCore::start_checkout() { emit({EventType::checkout_started}); }
+
+std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
+  const auto& limit = settings_.options.queue_limit;
+  std::optional<Phase> phase;
+  if (state_ == PoolState::closed) {
+    phase = Phase::closed;
+  } else if (state_ == PoolState::paused) {
+    phase = cleared_ ? Phase::connect : Phase::paused;
+  } else if (wants == 0 || wants > max()) {
+    phase = Phase::too_many;
+  } else if (limit && queue_.size() >= *limit && idle_.size() < wants) {
+    phase = Phase::queue_full;
+    stats_.queue_full.add();
+  }
+  if (!phase) return std::nullopt;
+  emit({.type = EventType::checkout_failed, .detail = to_text(*phase), .phase = *phase});
+  return error(*phase);
+}
+
+void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
+  queue_.push(waiter);
+  emit({EventType::enqueued});
+  pump(now);
+  if (waiter.task != 0 && waiter.waiting() && settings_.options.deadlock_detection) look_for_deadlock(waiter);
+  arm(now);
+}
+
+void PoolCore::cancel(Waiter& waiter, TimePoint now) {
+  queue_.remove(waiter);
+  refuse(waiter, Phase::cancelled, now);
+  if (queue_.empty()) set_wanted(0, false);
+  publish();
+}
+
+void PoolCore::refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<Duration> waited) {
+  emit({.type = EventType::checkout_failed, .detail = to_text(phase), .phase = phase});
+  PoolError why = error(phase, waited);
+  // Out of the waiter before it is answered: it may not exist any more then.
+  boost::intrusive::list<PoolEntry> gathered = std::move(waiter.gathered);
+  effects_.refuse(waiter, std::move(why));
+  give_back_all(gathered, now);
+}
+
+void PoolCore::give_back_all(boost::intrusive::list<PoolEntry>& entries, TimePoint now) {
+  while (!entries.empty()) {
+    PoolEntry& entry = entries.front();
+    entries.pop_front();
+    give_back(entry, now);
+  }
+}
+
+void PoolCore::refuse_all(Phase phase, TimePoint now) {
+  while (!queue_.empty()) refuse(queue_.pop(), phase, now);
+  set_wanted(0, false);
+}
+
+Waiter* PoolCore::take_waiter() noexcept {
+  if (queue_.empty()) return nullptr;
+  Waiter& waiter = queue_.pop();
+  while (!waiter.gathered.empty()) {
+    PoolEntry& entry = waiter.gathered.front();
+    waiter.gathered.pop_front();
+    enter(entry, EntryState::idle);
+    idle_.push_back(entry);
+  }
+  return &waiter;
+}
+
+void PoolCore::pump(TimePoint now) {
+  close_stale(now);
+  while (state_ == PoolState::ready && !queue_.empty()) {
+    PoolEntry* usable = next_fresh(now);
+    if (usable)
+      take_idle(*usable);
+    else if (queue_.next().shared)
+      usable = least_busy(now);
+    if (usable) {
+      hand_over(*usable, now);
+    } else if (!idle_.empty() && queue_.demand(settings_.capacity) > of(EntryState::checking)) {
+      PoolEntry& entry = next_idle();
+      take_idle(entry);
+      start_check(entry, EntryState::checking, now);
+    } else {
+      break;
+    }
+  }
+  grow(now);
+}
+
+// To the one whose turn it is. REQUIRES: somebody waits; the entry is in no list, or shared with room for a request.
+void PoolCore::hand_over(PoolEntry& entry, TimePoint now) {
+  Waiter& waiter = queue_.next();
+  if (waiter.shared) return serve_shared(entry, now);
+  lease(entry, waiter.call_site, now - waiter.since, now);
+  entry.task = waiter.task;
+  if (waiter.wants > 1) {
+    if (queue_.collect(waiter, entry)) effects_.serve_all(waiter);
+  } else {
+    queue_.pop();
+    effects_.serve(waiter, entry);
+  }
+  stats_.waiting.set(queue_.size());
+}
+
+}  // namespace sluice::pool

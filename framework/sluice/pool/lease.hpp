@@ -1,0 +1,106 @@
+// What user code holds while it uses a connection. Movable values of the pool's loop; each keeps the pool's core alive, so either
+// may be destroyed first. Giving back is the destructor's work; after it every use throws sluice::Error.
+#pragma once
+
+#include <sluice/core/clock.hpp>
+#include <sluice/pool/connection.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+#include <utility>
+
+namespace sluice::pool {
+
+class PoolShell;   // the Asio side, kept alive by leases
+struct PoolEntry;  // one pooled connection
+void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
+void intrusive_ptr_release(PoolShell* shell) noexcept;
+using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's own, and the lease path is counted in nanoseconds
+
+// A connection that has left the pool: it is no longer counted as the pool's own, reset or aged, but its permit stays taken until
+// this object is destroyed; then it is closed as usual. For what changes a session for good, or lives as long as the worker.
+class Detached {
+ public:
+  Detached() noexcept = default;
+  Detached(Detached&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)) {}
+  Detached& operator=(Detached&& other) noexcept;
+  ~Detached() { close(); }
+
+  explicit operator bool() const noexcept { return entry_ != nullptr; }
+  Connection& connection() const;
+  Connection& operator*() const { return connection(); }
+  Connection* operator->() const { return &connection(); }
+  // Starts closing it now. A second call does nothing.
+  void close() noexcept;
+
+ private:
+  friend class Lease;
+  Detached(PoolShell* shell, PoolEntry* entry) noexcept : shell_(shell), entry_(entry) {}
+  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
+  PoolEntry* entry_ = nullptr;
+};
+
+// One connection until the lease ends: exclusive, or one request of several on a multiplexed connection (shared).
+class Lease {
+ public:
+  Lease() noexcept = default;
+  Lease(Lease&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)), request_since_(other.request_since_) {}
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease() {
+    if (entry_) release();
+  }
+
+  explicit operator bool() const noexcept { return entry_ != nullptr; }
+  // Throws sluice::Error after release(), and after the connection was reclaimed as leaked.
+  Connection& connection() const;
+  Connection& operator*() const { return connection(); }
+  Connection* operator->() const { return &connection(); }
+  std::uint64_t id() const noexcept;  // of the connection within its pool, from 1
+  bool shared() const noexcept { return request_since_ != TimePoint{}; }
+
+  // Gives the connection back now. A second call does nothing.
+  void release() noexcept;
+  // Gives it back as unusable: it is closed, not reused. Of a shared one when the last request on it has ended.
+  void discard() noexcept;
+  // Takes the connection out of the pool. Throws if the lease has ended or is shared.
+  Detached detach() &&;
+
+ private:
+  friend class PoolShell;
+  friend class Pinned;
+  Lease(PoolShell& shell, PoolEntry& entry) noexcept;
+  Lease(PoolShell& shell, PoolEntry& entry, TimePoint request_since) noexcept;
+  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
+  PoolEntry* entry_ = nullptr;
+  TimePoint request_since_{};  // of a shared lease
+};
+
+// A connection for as long as a worker wants it, without a queue and without a lease for each use: connection() is a pointer. All
+// coroutines of the loop may use it, between their suspension points; who suspends in the middle of a conversation takes a lease.
+class Pinned {
+ public:
+  Pinned() noexcept = default;
+  explicit Pinned(Lease lease) : lease_(std::move(lease)), connection_(&lease_.connection()) {}
+  Pinned(Pinned&& other) noexcept : lease_(std::move(other.lease_)), connection_(std::exchange(other.connection_, nullptr)) {}
+  Pinned& operator=(Pinned&& other) noexcept {
+    lease_ = std::move(other.lease_);
+    connection_ = std::exchange(other.connection_, nullptr);
+    return *this;
+  }
+
+  // Null after release(), and in an object that was moved from.
+  Connection* connection() const noexcept { return connection_; }
+  Connection* operator->() const noexcept { return connection_; }
+  // False: it broke, it is past its lifetime, or the pool was cleared. Release it and pin another: nobody else looks.
+  bool usable() const noexcept;
+  void release() noexcept {
+    connection_ = nullptr;
+    lease_.release();
+  }
+
+ private:
+  Lease lease_;
+  Connection* connection_ = nullptr;
+};
+
+}  // namespace sluice::pool

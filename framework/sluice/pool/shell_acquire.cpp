@@ -1,0 +1,183 @@
+// Taking leases: without a wait where that is possible, else as a waiter in the core's queue.
+#include <sluice/core/log.hpp>
+#include <sluice/core/task.hpp>
+#include <sluice/core/text.hpp>
+#include <sluice/pool/lease_waiter.hpp>
+#include <sluice/pool/shell.hpp>
+#include <sluice/pool/sizing.hpp>
+
+#include <limits>
+
+namespace sluice::pool {
+
+TimePoint PoolShell::deadline_of(const Wish& wish, TimePoint now) const noexcept {
+  if (wish.limit) return saturating_add(now, *wish.limit);
+  const Duration limit = core_.options().acquire_timeout;
+  return limit > Duration::zero() ? saturating_add(now, limit) : TimePoint::max();
+}
+
+Lease PoolShell::try_acquire(const boost::source_location& where) {
+  check_process();
+  PoolEntry* entry = core_.try_lease(Clock::now(), call_sites_.find(where));
+  if (!entry) return Lease();
+  entry->task = current_task();
+  Lease lease(*this, *entry);
+  if (leases_hooked_) [[unlikely]]
+    before_lease(lease);
+  return lease;
+}
+
+Lease PoolShell::try_acquire_shared(const boost::source_location& where) {
+  check_process();
+  const TimePoint now = Clock::now();
+  PoolEntry* entry = core_.try_share(now, call_sites_.find(where));
+  if (!entry) return Lease();
+  Lease lease(*this, *entry, now);
+  if (leases_hooked_) [[unlikely]]
+    before_lease(lease);
+  return lease;
+}
+
+namespace {
+
+awaitable<Lease> leased(Lease lease) { co_return std::move(lease); }
+
+awaitable<Lease> initiate(LeaseWaiter waiter) {
+  return asio::async_initiate<const asio::use_awaitable_t<>, LeaseWaiter::Signature>(std::move(waiter), use_awaitable);
+}
+
+}  // namespace
+
+// No coroutine, so that either way there is one frame only: a small one for what is free, or the wait's own, in which
+// use_awaitable keeps the waiter. (A hook costs one more.)
+awaitable<Lease> PoolShell::acquire(Wish wish, const boost::source_location& where) {
+  check_process();
+  core_.start_checkout();
+  const TimePoint now = Clock::now();
+  const std::uint32_t call_site = call_sites_.find(where);
+  PoolEntry* entry = core_.try_lease(now, call_site);
+  if (entry) entry->task = current_task();
+  awaitable<Lease> lease = entry ? leased(Lease(*this, *entry)) : initiate(LeaseWaiter(*this, now, deadline_of(wish, now), call_site, wish.priority));
+  if (leases_hooked_) [[unlikely]]
+    return prepared(ShellRef(this), std::move(lease));
+  return lease;
+}
+
+awaitable<Lease> PoolShell::acquire_shared(Wish wish, const boost::source_location& where) {
+  check_process();
+  core_.start_checkout();
+  const TimePoint now = Clock::now();
+  const std::uint32_t call_site = call_sites_.find(where);
+  PoolEntry* entry = core_.try_share(now, call_site);
+  LeaseWaiter waiter(*this, now, deadline_of(wish, now), call_site, wish.priority);
+  waiter.shared = true;
+  awaitable<Lease> lease = entry ? leased(Lease(*this, *entry, now)) : initiate(std::move(waiter));
+  if (leases_hooked_) [[unlikely]]
+    return prepared(ShellRef(this), std::move(lease));
+  return lease;
+}
+
+awaitable<std::vector<Lease>> PoolShell::acquire_many(ShellRef self, std::uint32_t wants, Wish wish, boost::source_location where) {
+  self->check_process();
+  self->core_.start_checkout();
+  const TimePoint now = Clock::now();
+  constexpr std::uint32_t most = std::numeric_limits<decltype(Waiter::wants)>::max();
+  std::vector<Lease> leases;
+  LeaseWaiter waiter(*self, now, self->deadline_of(wish, now), self->call_sites_.find(where), wish.priority);
+  waiter.wants = static_cast<std::uint16_t>(wants > most ? 0 : wants);
+  waiter.several = &leases;
+  auto served = initiate(std::move(waiter));
+  Lease first = co_await std::move(served);
+  if (first) leases.push_back(std::move(first));  // it wanted one only
+  if (self->hooks_.before_lease) {
+    for (Lease& lease : leases) self->before_lease(lease);
+  }
+  co_return leases;
+}
+
+awaitable<Pinned> PoolShell::pin(ShellRef self, Wish wish, boost::source_location where) {
+  auto wait = self->acquire(wish, where);
+  Lease lease = co_await std::move(wait);
+  // Meant to be held: no leak.
+  lease.entry_->leak_told = lease.entry_->leased_at;
+  co_return Pinned(std::move(lease));
+}
+
+void PoolShell::end_request(PoolEntry& entry, TimePoint since, bool retire) {
+  const bool fit = retire || !returns_hooked_ || after_return(entry);
+  core_.end_request(entry, since, retire || !fit, Clock::now());
+}
+
+void PoolShell::begin_wait(LeaseWaiter& waiter) {
+  if (std::optional<PoolError> error = core_.refusal(waiter.wants)) return refuse(waiter, std::move(*error));
+  core_.enqueue(waiter, Clock::now());
+}
+
+// ---- what the core answers
+
+void PoolShell::serve(Waiter& waiter, PoolEntry& entry) {
+  auto& served = static_cast<LeaseWaiter&>(waiter);
+  served.entry = &entry;
+  answer(served);
+}
+
+void PoolShell::serve_all(Waiter& waiter) {
+  auto& served = static_cast<LeaseWaiter&>(waiter);
+  while (!served.gathered.empty()) {
+    PoolEntry& entry = served.gathered.front();
+    served.gathered.pop_front();
+    served.several->push_back(Lease(*this, entry));
+  }
+  answer(served);
+}
+
+void PoolShell::refuse(Waiter& waiter, PoolError error) {
+  auto& refused = static_cast<LeaseWaiter&>(waiter);
+  if (waiter.held_connection != 0) {
+    error = PoolError(error.phase(),
+                      text(error.what(), "; the task that waited", at(waiter.call_site), " holds connection ", waiter.held_connection,
+                           " of this pool itself, taken", at(waiter.held_call_site)),
+                      error.numbers(), error.last_connect_error());
+  }
+  refused.error = std::make_exception_ptr(std::move(error));
+  answer(refused);
+}
+
+// Resumed from the loop, never inline. One post at a time for all of them: then its memory is always the same.
+void PoolShell::answer(LeaseWaiter& waiter) {
+  waiter.disarm();
+  answered_.push_back(waiter);
+  if (answered_.size() == 1) deliver_next();
+}
+
+void PoolShell::deliver_next() {
+  asio::post(loop_, [self = ShellRef(this)] { self->deliver(); });
+}
+
+void PoolShell::deliver() {
+  if (answered_.empty()) return;  // the loop has ended meanwhile
+  auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
+  answered_.pop_front();
+  if (!answered_.empty()) deliver_next();  // first: what is resumed may throw
+  waiter.resume();
+}
+
+void PoolShell::interrupt(PoolEntry& entry) noexcept { connector_->interrupt(*entry.connection); }
+
+bool PoolShell::may_reclaim(const PoolEntry& entry) noexcept { return connector_->may_reclaim(*entry.connection); }
+
+std::string PoolShell::at(std::uint32_t call_site) const {
+  const std::string where = call_sites_.text(call_site);
+  return where.empty() ? " at an unknown place" : " at " + where;
+}
+
+void PoolShell::suspect(const Event& event) {
+  const std::string pool = text("pool '", core_.options().name, "': ");
+  if (event.type == EventType::leak_suspected)
+    log::warning(text(pool, "connection ", event.connection, " has been held for ", to_millis(event.age), " ms, taken", at(event.call_site), ": a leak?"));
+  else
+    log::warning(text(pool, "a task waits", at(event.call_site), " for a connection of the exhausted pool while it holds connection ", event.connection, ", taken",
+                      at(event.held_call_site), ": a deadlock?"));
+}
+
+}  // namespace sluice::pool
