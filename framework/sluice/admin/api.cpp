@@ -39,12 +39,12 @@ bool carries_token(const http::Request& request, const std::string& token) {
 }  // namespace
 
 Api::Api(const shm::Segment& segment, const config::Config& config, MasterChannel& master, UsageReader usage)
-    : segment_(segment), config_(config), master_(master), usage_(std::move(usage)) {
+    : segment_(segment), config_(config), master_(master), usage_(std::move(usage)), pools_(segment) {
   using http::Response;
   get("/", [] { return status_page(); });
   get("/api/status", [this] { return Response::json(status_view(segment_, now_nanos(), usage_)); });
   get("/api/workers", [this] { return Response::json(workers_view(segment_, now_nanos(), usage_)); });
-  get("/api/pools", [this] { return Response::json(pools_view(segment_)); });
+  get("/api/pools", [this] { return Response::json(pools_view(segment_, &pools_, now_nanos())); });
   get("/api/permits", [this] { return Response::json(permits_view(segment_, now_nanos())); });
   router_.add("GET", "/api/budget", [this](http::Request request) { return budget(std::move(request)); });
   get("/metrics", [this] {
@@ -55,7 +55,7 @@ Api::Api(const shm::Segment& segment, const config::Config& config, MasterChanne
   get("/livez", [this] { return probe(liveness(segment_, now_nanos())); });
   get("/readyz", [this] { return probe(readiness(segment_)); });
   get("/startupz", [this] { return probe(startup(segment_)); });
-  get("/health", [this] { return probe(health(segment_, now_nanos(), config_.heartbeat.hang_timeout)); });
+  get("/health", [this] { return probe(health(segment_, now_nanos(), config_.heartbeat.hang_timeout, &pools_)); });
   router_.add("POST", "/api/budget", [this](http::Request request) { return set_budget(std::move(request)); });
   router_.add("POST", "/api/scale", [this](http::Request request) { return scale(std::move(request)); });
   router_.add("POST", "/api/stop", [this](http::Request request) { return stop(std::move(request)); });

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/admin/master_channel.hpp>
+#include <sluice/admin/pool_watch.hpp>
 #include <sluice/admin/process_usage.hpp>
 #include <sluice/config/config.hpp>
 #include <sluice/http/message.hpp>
@@ -39,6 +40,7 @@ class Api {
   const config::Config& config_;
   MasterChannel& master_;
   UsageReader usage_;
+  PoolWatch pools_;
   http::Router router_;
 };
 

@@ -1,6 +1,7 @@
 #include <sluice/admin/arguments.hpp>
 
 #include <sluice/config/duration.hpp>
+#include <sluice/config/translate_table.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 
@@ -42,6 +43,12 @@ constexpr Command commands[] = {
     {"metrics", "", 0, 0, "", "the Prometheus page", ""},
     {"health", "", 0, 0, "--json", "healthy, degraded or unhealthy, and why", "Exit code 69 if unhealthy.\n"},
 };
+    {"config", "translate FILE", 1, 2, "--from --json --table", "another pool's configuration in ours; needs no instance",
+     "  config translate --from sqlalchemy engine.py    JSON with comments; what has no equal is said, and why\n"
+     "  config translate --from pg - < pool.json        from standard input\n"
+     "  config translate --table                        what every option of every system is called here\n"
+     "FILE: JSON, YAML, .env, .properties, a url, or a program's literals (Python, JavaScript, PHP, Go, Java).\n"
+     "Exit code 78 if something was not understood; it is named with its line. --from knows:\n"},
 
 constexpr std::string_view common_options[] = {"--control", "--timeout", "--help"};
 
@@ -93,6 +100,27 @@ Duration timeout_value(const std::string& value) {
 }
 
 }  // namespace
+std::string translatable() {
+  std::string out;
+  for (const config::Ecosystem& ecosystem : config::ecosystems()) out += text(out.empty() ? "" : ", ", ecosystem.name);
+  return out;
+}
+
+// config translate --from NAME FILE, or config translate --table.
+void check_config(const Invocation& asked) {
+  if (asked.values.front() != "translate") usage(text("\"config ", asked.values.front(), "\": there is only \"config translate\""));
+  if (asked.table) {
+    if (asked.values.size() > 1 || !asked.from.empty()) usage("--table is the whole table: it takes neither --from nor a file");
+    return;
+  }
+  if (asked.from.empty()) usage(text("--from is missing: what the file is written for; it knows ", translatable()));
+  if (!config::find_ecosystem(asked.from)) {
+    const std::string near = config::ecosystem_suggestion(asked.from);
+    usage(text("--from \"", asked.from, "\" is unknown", near.empty() ? "" : text("; did you mean \"", near, "\"?"), " (it knows ", translatable(), ")"));
+  }
+  if (asked.values.size() < 2) usage("\"config translate\" needs a file, or - for standard input");
+}
+
 
 Invocation parse_arguments(const std::vector<std::string>& arguments) {
   Invocation out;
@@ -120,6 +148,10 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
     } else if (name == "--timeout") {
       out.timeout = timeout_value(option_value());
     } else if (equals != std::string::npos && known_option(name)) {
+    } else if (name == "--from") {
+      out.from = option_value();
+      if (out.from.empty()) usage(text("--from needs a name: ", translatable()));
+      own_options.push_back(name);
       usage(text("option ", name, " takes no value"));
     } else if (name == "--help") {
       out.help = true;
@@ -150,10 +182,12 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
     out.no_wait = out.no_wait || name == "--no-wait";
     out.what_if = out.what_if || name == "--what-if";
   }
+    out.table = out.table || name == "--table";
   if (out.help) return out;
   if (out.values.size() < command.least) usage(text("\"", command.name, "\" needs a value: ", command.values));
   if (out.values.size() > command.most) usage(text("\"", command.name, "\" does not take \"", out.values[command.most], "\""));
   return out;
+  if (out.command == "config") check_config(out);
 }
 
 std::string what_if_query(const Invocation& asked) {
@@ -213,7 +247,8 @@ std::string help_text(const std::string& program, const std::string& name) {
     std::string out = text("usage: ", program, " ", command.name);
     if (!command.values.empty()) out += text(" ", command.values);
     for (std::string_view option : words(command.options)) out += text(" [", option, "]");
-    return out + text(" [--control PATH] [--timeout 5s]\n\n", command.summary, "\n", command.details.empty() ? "" : "\n", command.details);
+    return out + text(" [--control PATH] [--timeout 5s]\n\n", command.summary, "\n", command.details.empty() ? "" : "\n", command.details,
+                      command.name == "config" ? text("  ", translatable(), "\n") : "");
   }
   std::string out = text("usage: ", program, " COMMAND [options]\n\nAsks a running instance, or tells it what to do.\n\ncommands:\n");
   for (const Command& command : commands) out += text("  ", command.name, std::string(10 - command.name.size(), ' '), command.summary, "\n");

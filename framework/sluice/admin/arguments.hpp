@@ -20,6 +20,8 @@ struct Invocation {
   bool fast = false;
   bool no_wait = false;
   bool what_if = false;
+  bool table = false;  // of `config translate`
+  std::string from;    // of `config translate`
   bool help = false;
 };
 

@@ -4,6 +4,7 @@
 #include <sluice/admin/discovery.hpp>
 #include <sluice/admin/tables.hpp>
 #include <sluice/admin/what_if.hpp>
+#include <sluice/admin/translate.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/client.hpp>
@@ -162,6 +163,7 @@ int ctl(const std::string& application, const std::vector<std::string>& argument
     }
     if (asked.command == "budget" && !parse_budget_set(asked)) what_if_query(asked);
     if (asked.command == "scale") parse_scale(asked.values.front());  // a typing mistake needs no instance to be told
+    if (asked.command == "config") return translate(asked, program);
     const std::string socket = asked.control.empty() ? find_instance(application) : asked.control;
     const int code = perform(Session(socket, asked.timeout), asked);
     std::cout.flush();

@@ -15,6 +15,9 @@ using nlohmann::json;
 class Reasons {
  public:
   void add(std::string subject, std::string reason) { list_.push_back({{"subject", std::move(subject)}, {"reason", std::move(reason)}}); }
+  void add(json reasons) {
+    for (json& reason : reasons) list_.push_back(std::move(reason));
+  }
   bool none() const { return list_.empty(); }
   json take() { return std::move(list_); }
 
@@ -196,7 +199,7 @@ Verdict readiness(const shm::Segment& segment) {
   return {ok, {{"ready", ok}, {"workers", worker_numbers(segment, totals)}, {"reasons", reasons.take()}}};
 }
 
-Verdict health(const shm::Segment& segment, std::int64_t now, Duration hang_timeout) {
+Verdict health(const shm::Segment& segment, std::int64_t now, Duration hang_timeout, PoolWatch* pools) {
   const Totals totals = read_totals(segment.published());
   Reasons reasons;
   judge_master(totals, now, reasons);
@@ -206,6 +209,7 @@ Verdict health(const shm::Segment& segment, std::int64_t now, Duration hang_time
   judge_servers(segment, reasons);
   judge_pools(segment, reasons);
   judge_heartbeats(segment, now, hang_timeout, reasons);
+  if (pools) reasons.add(pools->reasons(now));
   json servers = judge_budgets(segment, reasons);
   const bool bad = broken(segment, totals, master_silent);
   const char* overall = bad ? "unhealthy" : reasons.none() ? "healthy" : "degraded";

@@ -2,6 +2,7 @@
 // as it should be and why, in a sentence that is safe to show.
 #pragma once
 
+#include <sluice/admin/pool_watch.hpp>
 #include <sluice/core/clock.hpp>
 #include <sluice/shm/segment.hpp>
 
@@ -27,7 +28,8 @@ Verdict readiness(const shm::Segment& segment);
 // {"overall": "healthy" | "degraded" | "unhealthy", "reasons", "workers", "servers": [{…, "utilization"}]}; unhealthy is not ok.
 // Unhealthy: the master is silent, no worker is ready, a server is refused, or no worker reaches a pool's server.
 // Degraded: not ready otherwise, a heartbeat older than half of `hang_timeout` (at least 1 s), unconfirmed connections,
-// or waiters behind a budget that is used up.
-Verdict health(const shm::Segment& segment, std::int64_t now, Duration hang_timeout);
+// or waiters behind a budget that is used up; with `pools` also pools in which callers wait long or in vain, connections are lost or
+// connects fail, with a "recommendation" from their numbers.
+Verdict health(const shm::Segment& segment, std::int64_t now, Duration hang_timeout, PoolWatch* pools = nullptr);
 
 }  // namespace sluice::admin

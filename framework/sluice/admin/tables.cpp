@@ -101,7 +101,26 @@ std::string workers_text(const json& workers) {
                rows);
 }
 
+// Below the table: why a pool is not healthy, and what would help.
+std::string advice_text(const json& pools) {
+  std::string out;
+  for (const json& pool : pools) {
+    const auto health = pool.find("health");
+    if (health == pool.end() || !health->is_object()) continue;
+    for (const json& finding : health->value("findings", json::array())) {
+      const std::string advice = finding.value("recommendation", "");
+      out += text(cell(pool, "pool"), " in slot ", cell(pool, "slot"), ": ", cell(finding, "reason"), advice.empty() ? "" : "; ", advice, "\n");
+    }
+  }
+  return out;
+}
+
 std::string pools_text(const json& pools) {
+  const auto health_of = [](const json& pool) {
+    const auto health = pool.find("health");
+    return health == pool.end() || !health->is_object() ? std::string("-") : cell(*health, "state");
+  };
+
   Rows rows;
   for (const json& p : pools) {
     const auto reachable = p.find("reachable");
@@ -112,11 +131,12 @@ std::string pools_text(const json& pools) {
                     !known                   ? "-"
                     : reachable->get<bool>() ? "yes"
                                              : "no",
-                    cell(p, "last_error")});
+                    health_of(p), cell(p, "last_error")});
   }
   return table({"POOL", "SLOT", "LIMIT", "HELD", "IDLE", "LEASED", "CONNECTING", "CLOSING", "WAITING", "ACQUIRES", "TIMEOUTS", "CONNECTS", "ERRORS",
-                "LOST", "WAIT P50", "WAIT P99", "REACHED", "LAST ERROR"},
-               rows);
+                "LOST", "WAIT P50", "WAIT P99", "REACHED", "HEALTH", "LAST ERROR"},
+               rows) +
+         advice_text(pools);
 }
 
 std::string permits_text(const json& permits) {
@@ -164,7 +184,10 @@ std::string status_text(const json& status) {
 
 std::string health_text(const json& health) {
   std::string out = cell(health, "overall") + "\n";
-  for (const json& reason : health.value("reasons", json::array())) out += text("  ", cell(reason, "subject"), ": ", cell(reason, "reason"), "\n");
+  for (const json& reason : health.value("reasons", json::array())) {
+    out += text("  ", cell(reason, "subject"), ": ", cell(reason, "reason"), "\n");
+    if (const std::string advice = reason.value("recommendation", ""); !advice.empty()) out += text("    ", advice, "\n");
+  }
   return out;
 }
 

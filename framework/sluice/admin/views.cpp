@@ -174,7 +174,7 @@ json servers_view(const shm::Segment& segment) {
   return out;
 }
 
-json pools_view(const shm::Segment& segment) {
+json pools_view(const shm::Segment& segment, PoolWatch* watch, std::int64_t now) {
   json out = json::array();
   for (std::uint32_t pool = 0; pool < segment.header().pools; ++pool) {
     const shm::PoolInfo& info = segment.pools()[pool];
@@ -200,12 +200,15 @@ json pools_view(const shm::Segment& segment) {
           {"connects", s.connects.get()},
           {"connect_errors", s.connect_errors.get()},
           {"lost", s.lost.get()},
+          {"lent", s.lent.get()},
+          {"borrowed", s.borrowed.get()},
           {"statements", s.statements.get()},
           {"statement_errors", s.statement_errors.get()},
           {"reachable", reachable == 0 ? json(nullptr) : json(reachable == 1)},
           {"last_error", presentable(s.last_error.get())},
           {"acquire_wait_p50_ms", quantile_ms(s.acquire_wait_seconds, 0.5)},
           {"acquire_wait_p99_ms", quantile_ms(s.acquire_wait_seconds, 0.99)},
+          {"health", watch ? to_json(watch->judge(slot, pool, now)) : json(nullptr)},
       });
     }
   }

@@ -2,6 +2,7 @@
 // Their shapes are a contract with scripts: docs/guides/control-api.md describes them, tests hold them.
 #pragma once
 
+#include <sluice/admin/pool_watch.hpp>
 #include <sluice/admin/process_usage.hpp>
 #include <sluice/shm/segment.hpp>
 
@@ -17,8 +18,8 @@ nlohmann::json status_view(const shm::Segment& segment, std::int64_t now, const 
 nlohmann::json workers_view(const shm::Segment& segment, std::int64_t now, const UsageReader& usage);
 // One object per server.
 nlohmann::json servers_view(const shm::Segment& segment);
-// Every pool in every slot that is not `empty`.
-nlohmann::json pools_view(const shm::Segment& segment);
+// Every pool in every slot that is not `empty`; with `watch` and its health at `now`.
+nlohmann::json pools_view(const shm::Segment& segment, PoolWatch* watch = nullptr, std::int64_t now = 0);
 // Every row that is not `disabled`.
 nlohmann::json permits_view(const shm::Segment& segment, std::int64_t now);
 
