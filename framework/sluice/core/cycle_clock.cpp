@@ -31,6 +31,8 @@ bool counter_is_trusted() noexcept {
   }
 }
 
+__extension__ using Wide = unsigned __int128;
+
 // With more cycles than this between two reads of the counter, something came in between.
 constexpr std::uint64_t undisturbed_cycles = 1000;
 
@@ -65,7 +67,7 @@ void CycleClock::forget(std::uint64_t cycles, std::int64_t nanos) noexcept {
 void CycleClock::measure(std::uint64_t cycles, std::int64_t nanos) noexcept {
   const std::int64_t measured = nanos - anchor_nanos_;
   if (measured < least_measured_nanos) return;
-  const auto rate = static_cast<std::uint64_t>((static_cast<unsigned __int128>(measured) << 32) / (cycles - anchor_cycles_));
+  const auto rate = static_cast<std::uint64_t>((static_cast<Wide>(measured) << 32) / (cycles - anchor_cycles_));
   const std::uint64_t difference = rate > rate_ ? rate - rate_ : rate_ - rate;
   const bool agrees = rate_ > 0 && difference <= rate_ / agreement;
   if (agrees) {
