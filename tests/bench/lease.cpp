@@ -54,6 +54,20 @@ double two_clock_reads(std::uint64_t n) {
   });
 }
 
+// What a pinned connection costs for each use, and what a pointer costs.
+double uses(pool::Connection* const* at, std::uint64_t n) {
+  return nanos_each(n, [at](std::uint64_t k) {
+    for (std::uint64_t i = 0; i < k; ++i) keep((*at)->session);
+  });
+}
+double pinned_uses(const pool::Pinned& pinned, std::uint64_t n) {
+  return nanos_each(n, [&pinned](std::uint64_t k) {
+    for (std::uint64_t i = 0; i < k; ++i) keep(pinned->session);
+  });
+}
+
+awaitable<void> pin(pool::Pool& pool, pool::Pinned& pinned) { pinned = co_await pool.pin(); }
+
 config::Pool options() {
   config::Pool o;
   o.min_idle = 8;
@@ -83,6 +97,14 @@ int main(int argc, char** argv) {
   const Pairs waits = take_turns(
       pairs, [&] { return acquire(stub, n); }, [&] { return two_clock_reads(n); });
   report("lease.acquire", waits, "ns", "× two clock reads", at_most(50, waits.value()));
+  {
+    pool::Pinned pinned;
+    stub.run([&] { return pin(stub.pool(), pinned); });
+    pool::Connection* raw = pinned.connection();
+    const Pairs pins = take_turns(
+        pairs, [&] { return pinned_uses(pinned, n); }, [&] { return uses(&raw, n); });
+    report("lease.pinned", pins, "ns", "× a raw pointer, which 5 ns may be added to", at_most(5, pins.value() - pins.value() / pins.ratio()));
+  }
   const Pairs frames = take_turns(
       pairs, [&] { return empty_coroutine(stub, n); }, [&] { return two_clock_reads(n); });
   report("lease.empty_coroutine", frames, "ns", "× two clock reads: what any co_await of an awaitable costs");
