@@ -4,6 +4,7 @@
 #include <sluice/config/complete.hpp>
 #include <sluice/config/document.hpp>
 #include <sluice/config/environment.hpp>
+#include <sluice/config/in_force.hpp>
 #include <sluice/config/validate.hpp>
 #include <sluice/core/text.hpp>
 
@@ -98,6 +99,8 @@ Loaded load(const Application& application, const std::vector<std::string>& argu
   append(all, std::move(defaults));
 
   apply(all, loaded, problems);
+  for (auto& [name, pool] : loaded.config.pools) pool = in_force(std::move(pool));
+  for (auto& [name, server] : loaded.config.servers) server = in_force(std::move(server));
   apply_app(all, loaded);
   complete(loaded, application);
   validate(loaded, application, problems);

@@ -1,6 +1,7 @@
 #include <sluice/supervise/budget_keeper.hpp>
 
 #include <sluice/budget/request.hpp>
+#include <sluice/config/in_force.hpp>
 #include <sluice/core/text.hpp>
 
 #include <algorithm>
@@ -15,15 +16,16 @@ BudgetKeeper::BudgetKeeper(shm::Segment& segment, const std::vector<config::Serv
     : segment_(segment), states_(order.size()) {
   for (std::uint32_t i = 0; i < order.size(); ++i) {
     shm::Server& s = segment_.servers()[i];
+    const config::Server options = config::in_force(order[i]);
     s.local = local[i];
     s.confirm = local[i] ? 0 : 1;
-    s.floor = order[i].floor;
-    s.elastic = order[i].elastic;
-    s.max_connecting = local[i] ? 0 : order[i].max_connecting;
-    s.instances = order[i].instances;
-    s.headroom_percent = static_cast<std::uint32_t>(std::lround(order[i].headroom * 100));
-    s.configured_total = order[i].total.value_or(0);
-    s.via_proxy = order[i].via == config::Via::proxy;
+    s.floor = options.floor;
+    s.elastic = options.elastic;
+    s.max_connecting = local[i] ? 0 : options.max_connecting;
+    s.instances = options.instances;
+    s.headroom_percent = static_cast<std::uint32_t>(std::lround(options.headroom * 100));
+    s.configured_total = options.total.value_or(0);
+    s.via_proxy = options.via == config::Via::proxy;
     s.unclean_start = unclean && !local[i];
     s.state.set(static_cast<std::uint64_t>(ServerState::asking));
   }

@@ -1,5 +1,6 @@
 #include <sluice/drivers/postgres/settings.hpp>
 
+#include <sluice/config/in_force.hpp>
 #include <sluice/core/text.hpp>
 
 #include <libpq-fe.h>
@@ -69,7 +70,8 @@ std::string Settings::place() const {
   return shown.find(':') == std::string::npos ? text(shown, ":", port) : text("[", shown, "]:", port);
 }
 
-Settings parse_settings(const config::Pool& pool, const pool::Identity& identity) {
+Settings parse_settings(const config::Pool& given, const pool::Identity& identity) {
+  const config::Pool pool = config::in_force(given);
   Values values = parse_url(pool);
   // What libpq would take from the environment. Only who and where are settled here: asking later could block the loop
   // (user name) or bring in a name that libpq resolves itself (PGHOST). PGPASSWORD and ~/.pgpass stay libpq's matter.

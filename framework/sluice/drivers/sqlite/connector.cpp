@@ -1,15 +1,16 @@
+#include <sluice/config/in_force.hpp>
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/sqlite/connector.hpp>
 #include <sluice/drivers/sqlite/session.hpp>
 #include <sluice/pool/registry.hpp>
 
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <exception>
 #include <optional>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -31,9 +32,13 @@ const pool::Register registered(pool::Driver{{"sqlite"}, "SQLite", true, &make_c
 
 }  // namespace
 
-Connector::Connector(const config::Pool& pool)
-    : location_(parse_location(pool.url)), validation_query_(pool.validation_query), statement_cache_(pool.statement_cache), gate_(std::make_shared<WriterGate>()) {
-  if (location_.memory) log::warning(text("pool \"", pool.name, "\": an in-memory SQLite database belongs to one connection of one worker and ends with it"));
+Connector::Connector(const config::Pool& given)
+    : location_(parse_location(config::in_force(given).url)),
+      validation_query_(config::in_force(given).validation_query),
+      statement_cache_(config::in_force(given).statement_cache),
+      gate_(std::make_shared<WriterGate>()) {
+  if (location_.memory)
+    log::warning(text("pool \"", given.name, "\": an in-memory SQLite database belongs to one connection of one worker and ends with it"));
 }
 
 awaitable<std::unique_ptr<pool::Connection>> Connector::connect(Deadline deadline) {
