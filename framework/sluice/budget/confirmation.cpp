@@ -26,8 +26,19 @@ SweepPlan plan_sweep(const SweepInput& in) {
   };
 
   std::size_t earlier_sessions = 0;
+  std::size_t strangers = 0, older_strangers = 0;  // without a name and without a row
   for (std::size_t i = 0; i < in.sessions.size(); ++i) {
     const Session& s = in.sessions[i];
+    if (!s.named) {
+      const auto row = std::find_if(in.rows.begin(), in.rows.end(), [&s](const RowView& r) { return r.session != 0 && same_session(r, s); });
+      if (row != in.rows.end()) {
+        if (in.ended(row->owner.life)) end.insert(i);
+      } else if (s.maybe_ours) {
+        ++strangers;
+        older_strangers += s.older;
+      }
+      continue;
+    }
     if (!s.this_fleet) ++earlier_sessions;
     // Nobody can still use a session of an earlier fleet or of an ended life.
     if (!s.this_fleet || in.ended(s.life)) end.insert(i);
@@ -42,7 +53,8 @@ SweepPlan plan_sweep(const SweepInput& in) {
       gone = earlier_sessions == 0 && !(row.owner.life.generation == 2 && invisible_possible);
     } else if (row.session != 0) {
       for (std::size_t i = 0; i < in.sessions.size(); ++i) {
-        if (!in.sessions[i].this_fleet || !same_session(row, in.sessions[i])) continue;
+        const Session& s = in.sessions[i];
+        if ((s.named && !s.this_fleet) || !same_session(row, s)) continue;
         gone = false;
         if (since >= own_close_grace) end.insert(i);
       }
@@ -52,7 +64,7 @@ SweepPlan plan_sweep(const SweepInput& in) {
       for (std::size_t i = 0; i < in.sessions.size(); ++i) {
         const Session& s = in.sessions[i];
         // What began after the row was given up is another connect of a living life.
-        if (!s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age < since) continue;
+        if (!s.named || !s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age < since) continue;
         gone = false;
         if (since >= own_close_grace && !connecting(s.life)) end.insert(i);
       }
@@ -62,6 +74,15 @@ SweepPlan plan_sweep(const SweepInput& in) {
     else
       ++plan.waiting;
   }
+  // Each stranger may be what one of the rows of unknown session stands for: that many of them stay.
+  std::erase_if(plan.release, [&](const RowView& row) {
+    if (row.session != 0) return false;
+    std::size_t& uncovered = row.owner.life.slot == earlier_slot ? older_strangers : strangers;
+    if (uncovered == 0) return false;
+    --uncovered;
+    ++plan.waiting;
+    return true;
+  });
   plan.end.assign(end.begin(), end.end());
   return plan;
 }

@@ -12,12 +12,18 @@
 namespace sluice::budget {
 
 // A session of this instance id, as the server shows it (the asker's own excluded).
+//
+// Where the server's list has no names (MySQL) a session is ours if a row holds its id; otherwise it may be (`maybe_ours`: it is
+// of our user), and is never ended, but as many rows of unknown session stay quarantined as there are such sessions.
 struct Session {
   std::uint64_t id = 0;
   std::uint64_t birth = 0;
   Life life;
   bool this_fleet = true;  // its boot nonce is ours
   Duration age{};          // by the server's clock
+  bool named = true;       // false: life, this_fleet and age above say nothing
+  bool maybe_ours = false;  // without a name
+  bool older = true;        // without a name: it began before the asker did
 };
 
 struct SweepInput {

@@ -53,4 +53,14 @@ bool may_keep(const Picture& picture, const Parts& parts, std::uint32_t slot) no
 // wants one; among equals the one that holds the fewest, then the next one after `giver` in slot order.
 std::optional<std::uint32_t> receiver(const Picture& picture, const Parts& parts, std::uint32_t giver, bool idle_long) noexcept;
 
+// The master's sweep: what ended lives wanted is wanted no more, or their permits would travel for nothing.
+template <class Ended>
+void forget_wants(std::span<std::atomic<std::uint64_t>> wants, Ended ended) {
+  for (std::uint32_t slot = 0; slot < wants.size(); ++slot) {
+    std::uint64_t word = wants[slot].load(std::memory_order_relaxed);
+    const Want want = Want::unpack(word);
+    if (want.permits > 0 && ended(Life{static_cast<std::uint16_t>(slot), want.generation})) wants[slot].compare_exchange_strong(word, 0);
+  }
+}
+
 }  // namespace sluice::budget

@@ -24,9 +24,11 @@ std::span<shm::Row> Share::in_use() const noexcept {
 // ---- claiming
 
 // Ended lives of this slot keep their permits until these are confirmed (`stuck`); the floor may be reached all the same.
-bool Share::may_claim(std::uint32_t stuck) const noexcept { return held_ + stuck < limit() || held_ < floor() || may_borrow(); }
+bool Share::may_claim(std::uint32_t stuck, bool borrow) const noexcept {
+  return held_ + stuck < limit() || held_ < floor() || (borrow && may_borrow());
+}
 
-std::optional<std::uint32_t> Share::claim(std::int64_t now) noexcept {
+std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcept {
   const std::span<shm::Row> rows = in_use();
   const std::uint64_t granted = Owner{RowState::granted, life_}.pack();
   std::uint32_t connecting = 0, stuck = 0;
@@ -76,7 +78,7 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now) noexcept {
       return granted_row;
     }
   }
-  if (!may_claim(stuck)) return refuse(Refusal::limit);
+  if (!may_claim(stuck, borrow)) return refuse(Refusal::limit);
   for (std::uint32_t i = free_row.value_or(static_cast<std::uint32_t>(rows.size())); i < rows.size(); ++i) {
     if (Owner::unpack(rows[i].owner.load(std::memory_order_relaxed)).state != RowState::free || !budget::claim(rows[i], life_, now)) continue;
     ++held_;

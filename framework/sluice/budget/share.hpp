@@ -65,8 +65,9 @@ class Share {
 
   // ---- claiming
 
-  // A row in state `connecting`, or nothing: see refusal(). A row that was granted to this life comes first.
-  std::optional<std::uint32_t> claim(std::int64_t now) noexcept;
+  // A row in state `connecting`, or nothing: see refusal(). A row that was granted to this life comes first. `borrow`: somebody waits
+  // for it, so it may be one above the limit.
+  std::optional<std::uint32_t> claim(std::int64_t now, bool borrow = true) noexcept;
   Refusal refusal() const noexcept { return refusal_; }
   // Was the row that claim() gave last above the limit, or granted by another worker?
   bool borrowed() const noexcept { return borrowed_; }
@@ -75,6 +76,8 @@ class Share {
 
   // connecting → idle; the payload is published first.
   void connected(std::uint32_t row, std::uint64_t session, std::uint64_t birth, std::int64_t now) noexcept;
+  // For pool::StatementCancel.
+  std::atomic<std::uint32_t>& cancel_word(std::uint32_t row) const noexcept { return rows_[row].cancel; }
   void leased(std::uint32_t row, std::uint32_t call_site, std::int64_t now) noexcept {
     rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
     rows_[row].call_site.store(call_site, std::memory_order_relaxed);
@@ -120,7 +123,7 @@ class Share {
 
  private:
   std::span<shm::Row> in_use() const noexcept;
-  bool may_claim(std::uint32_t stuck) const noexcept;
+  bool may_claim(std::uint32_t stuck, bool borrow) const noexcept;
   bool step_back(std::uint32_t row, RowState to, std::int64_t now, Refusal why) noexcept;
   Parts parts() const noexcept { return Parts{terms_.limits, terms_.wants, terms_.floor}; }
 

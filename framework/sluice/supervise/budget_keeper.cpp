@@ -1,5 +1,6 @@
 #include <sluice/supervise/budget_keeper.hpp>
 
+#include <sluice/budget/lending.hpp>
 #include <sluice/budget/request.hpp>
 #include <sluice/config/in_force.hpp>
 #include <sluice/core/text.hpp>

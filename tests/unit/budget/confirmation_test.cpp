@@ -150,3 +150,61 @@ TEST_CASE("a living life's session in a row that it holds is left alone") {
   CHECK(plan.release.empty());
   CHECK(plan.waiting == 0);
 }
+
+// ---- a server whose list of sessions has no names (MySQL)
+
+namespace {
+
+Session nameless(std::uint64_t id, bool of_our_user = true, bool older = true, std::uint64_t birth = 50) {
+  Session s;
+  s.id = id;
+  s.birth = birth;
+  s.named = false;
+  s.this_fleet = false;
+  s.maybe_ours = of_our_user;
+  s.older = older;
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("a nameless session is known by the row that holds its id, of any user") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(living, 42, 10 * second - second / 2), quarantined(living, 43, 10 * second - second / 2)};
+  in.sessions = {nameless(42, false)};
+  const SweepPlan plan = plan_sweep(in);
+  REQUIRE(plan.release.size() == 1);
+  CHECK(plan.release[0].session == 43);
+  CHECK(plan.waiting == 1);
+  CHECK(plan.end.empty());  // its owner closes it: it has a second
+}
+
+TEST_CASE("a nameless session is ended when its life is over, or when its close takes too long, but not after a restart of the server") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 42, 10 * second), quarantined(living, 43, 8 * second), quarantined(dead, 44, 8 * second)};
+  in.sessions = {nameless(42), nameless(43), nameless(44, true, true, 60)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.end == std::vector<std::size_t>{0, 1});
+  REQUIRE(plan.release.size() == 1);
+  CHECK(plan.release[0].session == 44);
+}
+
+TEST_CASE("nameless sessions without a row are never ended, and hold back as many rows of unknown session") {
+  SweepInput in = input_at(10 * second);
+  for (int i = 0; i < 4; ++i) in.rows.push_back(quarantined(Life{earlier_slot, 1}, 0, 5 * second));
+  in.sessions = {nameless(7), nameless(8), nameless(99, true, false), nameless(9, false)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.end.empty());
+  CHECK(plan.release.size() == 2);  // the younger session and another user's are not the earlier fleet's
+  CHECK(plan.waiting == 2);
+}
+
+TEST_CASE("a life that died while connecting to a server without names waits out the authentication timeout, then for strangers") {
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 0, 9 * second), quarantined(dead, 0, 5 * second), quarantined(dead, 0, 5 * second)};
+  in.sessions = {nameless(99, true, false)};
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.size() == 1);
+  CHECK(plan.waiting == 2);
+  CHECK(plan.end.empty());
+}

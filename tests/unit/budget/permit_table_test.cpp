@@ -1,4 +1,4 @@
-#include <sluice/budget/permit_table.hpp>
+#include <sluice/budget/share.hpp>
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -76,7 +76,8 @@ TEST_CASE("a share never holds more than its limit, and follows a limit that cha
   CHECK(share.claim(1));
   t.limit = 1;
   CHECK(share.excess() == 2);
-  CHECK_FALSE(share.below_limit());
+  CHECK_FALSE(share.claim(1));
+  CHECK(share.refusal() == Refusal::limit);
 }
 
 TEST_CASE("shares with limits beyond the table never hold more rows than the budget") {
