@@ -181,6 +181,7 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
 
     const auto in_use = rows.first(s.rows_in_use.get());
     budget::sweep(in_use, now, s.local != 0, ended);
+    budget::forget_wants(segment_.wants(i), ended);
     if (s.via_proxy != 0) release_after_delay(in_use, now);
     share_out(i, workers, active, draining);
   }
