@@ -81,5 +81,5 @@ function(sluice_package)
   install(EXPORT sluiceTargets NAMESPACE sluice:: DESTINATION ${package})
   write_basic_package_version_file(${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake COMPATIBILITY SameMinorVersion)
   install(FILES ${CMAKE_BINARY_DIR}/sluiceConfigVersion.cmake ${PROJECT_SOURCE_DIR}/framework/cmake/sluiceConfig.cmake
-    ${PROJECT_SOURCE_DIR}/framework/cmake/dependencies.cmake DESTINATION ${package})
+    ${PROJECT_SOURCE_DIR}/framework/cmake/dependencies.cmake ${PROJECT_SOURCE_DIR}/framework/cmake/FindMariaDBClient.cmake DESTINATION ${package})
 endfunction()

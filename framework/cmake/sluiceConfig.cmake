@@ -1,5 +1,5 @@
 # find_package(sluice): link sluice::launch, the worker classes (sluice::workers) and the drivers that the application uses
-# (sluice::sqlite, sluice::postgres). A driver that is linked registers itself.
+# (sluice::sqlite, sluice::postgres, sluice::mysql). A driver that is linked registers itself.
 include(CMakeFindDependencyMacro)
 macro(sluice_dependency)
   find_dependency(${ARGV})

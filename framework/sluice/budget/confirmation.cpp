@@ -87,4 +87,17 @@ SweepPlan plan_sweep(const SweepInput& in) {
   return plan;
 }
 
+void Sightings::look(std::vector<RowView>& rows, std::int64_t now_nanos) {
+  for (RowView& row : rows) {
+    if (row.row >= seen_.size()) seen_.resize(row.row + 1);
+    Seen& seen = seen_[row.row];
+    if (!(seen.owner == row.owner)) seen = {row.owner, now_nanos};
+    if (row.owner.state == RowState::quarantined) row.changed_nanos = std::max(row.changed_nanos, seen.since);
+  }
+}
+
+void Sightings::forget(std::uint32_t row) noexcept {
+  if (row < seen_.size()) seen_[row] = {};
+}
+
 }  // namespace sluice::budget

@@ -42,6 +42,23 @@ struct SweepPlan {
 
 SweepPlan plan_sweep(const SweepInput& input);
 
+// Since when the asker itself has seen each row quarantined. A row's own time may be older than the quarantine: whoever wrote it can
+// have been stopped between reading the clock and writing the word, and its age would then prove too much. One asker's own.
+class Sightings {
+ public:
+  // Raises changed_nanos of quarantined rows to the first time that they were seen so.
+  void look(std::vector<RowView>& rows, std::int64_t now_nanos);
+  // The row has been released: what is seen there next is another quarantine.
+  void forget(std::uint32_t row) noexcept;
+
+ private:
+  struct Seen {
+    Owner owner;
+    std::int64_t since = 0;
+  };
+  std::vector<Seen> seen_;  // by row
+};
+
 // A living owner's own row is given this long to disappear by itself before its session is ended.
 inline constexpr Duration own_close_grace = 1s;
 inline constexpr Duration invisibility_margin = 500ms;

@@ -32,12 +32,27 @@ struct Capacity {
   Duration authentication_timeout = 60s;
 };
 
-// A session that the server shows, if it belongs to this instance id (any boot nonce).
+// What ties a session that a server shows to this instance.
+enum class KnownBy : std::uint8_t {
+  name,  // its identity
+  user,  // nothing but the user, where the server's list has no names (MySQL): ours if a row holds its id, else perhaps
+  id,    // another user's: ours if a row holds its id
+};
+
+// A session that the server shows, if it belongs to this instance id (any boot nonce), or may.
 struct SeenSession {
   std::uint64_t session = 0;
   std::uint64_t birth = 0;
   Identity identity;
   Duration age{};  // by the server's own clock
+  KnownBy known_by = KnownBy::name;
+  bool older = true;  // without a name: it began before the asker's own session did
+};
+
+// The role may not see what is asked for; the text names the missing right.
+class Forbidden : public Error {
+ public:
+  using Error::Error;
 };
 
 // The janitor's view of a server: one connection, used on one loop. Calls throw sluice::Error with the reason.
@@ -48,6 +63,11 @@ class Inspector {
   virtual awaitable<Capacity> capacity(Deadline deadline) = 0;
   // Every session of this instance id except the inspector's own.
   virtual awaitable<std::vector<SeenSession>> sessions(Deadline deadline) = 0;
+  // Is a session that sessions() did not show really gone? For servers that hide what others' users do.
+  virtual awaitable<bool> absent(std::uint64_t /*session*/, std::uint64_t /*birth*/, Deadline) { co_return true; }
+  // Ends what the session runs, not the session, and returns when it cannot hit a later statement any more. False: it is gone,
+  // or the backend's connections do this themselves.
+  virtual awaitable<bool> cancel(std::uint64_t /*session*/, std::uint64_t /*birth*/, Deadline) { co_return false; }
   // Ends the session if id, birth and identity still match. False: it is gone already.
   virtual awaitable<bool> end(const SeenSession& session, Deadline deadline) = 0;
   virtual awaitable<CloseResult> close(Deadline deadline) noexcept = 0;

@@ -1,0 +1,203 @@
+#include <sluice/drivers/mysql/errors.hpp>
+
+#include <sluice/core/text.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace sluice::mysql {
+namespace {
+
+const char* remedy(unsigned code) {
+  switch (code) {
+    case 1044:
+    case 1045:
+    case 1698: return "check user, password and the user's host (CREATE USER … @'%') and grants";
+    case 1049: return "create the database, or correct its name in the url";
+    case 1040: return "connections made outside this budget use up the server: lower servers.<name>.total or raise the server's max_connections";
+    case 1203:
+    case 1226: return "the user's own limit is used up: lower servers.<name>.total or raise MAX_USER_CONNECTIONS";
+    case 1129: return "the server blocks this host after failed connects: FLUSH HOSTS there";
+    case 2002:
+    case 2003: return "is the server running, and is the port or socket right?";
+    case 2026: return "check sslmode, tls_ca and the names in the server's certificate";
+    default: return nullptr;
+  }
+}
+
+// Skips white space, comments and opening parentheses; looks into /*! … */.
+std::string_view skip_blank(std::string_view s) {
+  for (;;) {
+    while (!s.empty() && (std::isspace(static_cast<unsigned char>(s.front())) || s.front() == '(' || s.front() == ';')) s.remove_prefix(1);
+    if (s.starts_with("--") || s.starts_with("#")) {
+      s.remove_prefix(std::min(s.find('\n'), s.size()));
+    } else if (s.starts_with("/*!") || s.starts_with("/*M!")) {
+      s.remove_prefix(s.find('!') + 1);
+      while (!s.empty() && std::isdigit(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
+    } else if (s.starts_with("/*")) {
+      const std::size_t end = s.find("*/", 2);
+      s.remove_prefix(end == s.npos ? s.size() : end + 2);
+    } else {
+      return s;
+    }
+  }
+}
+
+std::string take_word(std::string_view& s) {
+  s = skip_blank(s);
+  std::string word;
+  while (!s.empty() && (std::isalnum(static_cast<unsigned char>(s.front())) || s.front() == '_')) {
+    word += static_cast<char>(std::toupper(static_cast<unsigned char>(s.front())));
+    s.remove_prefix(1);
+  }
+  return word;
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view lower) {
+  return std::search(text.begin(), text.end(), lower.begin(), lower.end(), [](unsigned char a, unsigned char b) { return std::tolower(a) == b; }) !=
+         text.end();
+}
+
+// The server quotes the offending value in these; it may be a parameter.
+std::string without_value(unsigned code, std::string message) {
+  static constexpr std::array<unsigned, 6> quoting = {1062, 1292, 1366, 1367, 1411, 1586};
+  if (std::find(quoting.begin(), quoting.end(), code) == quoting.end()) return message;
+  const std::size_t begin = message.find('\'');
+  std::size_t end = message.rfind("' for ");
+  if (end == message.npos || end < begin) end = message.rfind('\'');
+  if (begin == message.npos || end <= begin) return message;
+  return message.replace(begin, end - begin + 1, "(value hidden)");
+}
+
+}  // namespace
+
+sql::Class classify(unsigned code, std::string_view sqlstate) noexcept {
+  using sql::Class;
+  switch (code) {
+    case 1062:  // ER_DUP_ENTRY
+    case 1169:
+    case 1586: return Class::unique_violation;
+    case 1216:
+    case 1217:
+    case 1451:  // ER_ROW_IS_REFERENCED_2
+    case 1452: return Class::foreign_key_violation;
+    case 1048:  // ER_BAD_NULL_ERROR
+    case 1364: return Class::not_null_violation;
+    case 3819:  // MySQL's ER_CHECK_CONSTRAINT_VIOLATED
+    case 4025: return Class::check_violation;
+    case 1213:  // ER_LOCK_DEADLOCK
+    case 1614: return Class::deadlock;
+    case 1020: return Class::serialization_failure;  // ER_CHECKREAD: innodb_snapshot_isolation
+    case 1205:                                       // ER_LOCK_WAIT_TIMEOUT
+    case 3572:                                       // NOWAIT
+    case 1040:
+    case 1203:
+    case 1226:
+    case 1461: return Class::busy;
+    case 1317:
+    case 1969:
+    case 3024: return Class::cancelled;
+    case 1044:
+    case 1045:
+    case 1142:
+    case 1143:
+    case 1227:
+    case 1370:
+    case 1698: return Class::permission;
+    case 1021:  // ER_DISK_FULL
+    case 1114:  // ER_RECORD_FILE_FULL
+    case 1030: return Class::disk;
+    case 1153:  // ER_NET_PACKET_TOO_LARGE
+    case 1264:
+    case 1265:
+    case 1292:
+    case 1366:
+    case 1367:
+    case 1406: return Class::type;
+    case 1053:  // ER_SERVER_SHUTDOWN
+    case 1927:
+    case 1080: return Class::connection;
+    default: break;
+  }
+  if (is_lost(code)) return Class::connection;
+  if (sqlstate == "40001") return Class::serialization_failure;
+  if (sqlstate.starts_with("42")) return Class::syntax;
+  if (sqlstate.starts_with("22")) return Class::type;
+  if (sqlstate.starts_with("28")) return Class::permission;
+  if (sqlstate.starts_with("08")) return Class::connection;
+  return Class::other;
+}
+
+bool is_lost(unsigned code) noexcept {
+  switch (code) {
+    case 1053:  // the server shuts down
+    case 1927:  // the session was killed
+    case 1152:
+    case 1158:
+    case 1159:
+    case 1160:
+    case 1161:
+    case 2002:
+    case 2003:
+    case 2006:  // CR_SERVER_GONE_ERROR
+    case 2013:  // CR_SERVER_LOST
+    case 2014:  // CR_COMMANDS_OUT_OF_SYNC
+    case 2020:
+    case 2026:
+    case 2027:  // CR_MALFORMED_PACKET
+    case 2055:
+    case 4031:  // MySQL: disconnected for inactivity
+    case 5014:  // CR_ERR_NET_READ… of MariaDB's library
+      return true;
+    default: return false;
+  }
+}
+
+bool is_interrupted(unsigned code) noexcept { return code == 1317 || code == 1969 || code == 3024; }
+
+sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement) {
+  const std::string shown = sql::shorten(statement);
+  std::string message = report.message.empty() ? "unknown error" : without_value(report.code, report.message);
+  for (char& c : message) c = c == '\n' ? ' ' : c;
+  const sql::Class error_class = classify(report.code, report.sqlstate);
+  if (report.code == 1461) message += "; lower pools.<name>.statement_cache or raise the server's max_prepared_stmt_count";
+  message += text(" [", report.code, " ", report.sqlstate, "]");
+  if (!shown.empty()) message += text(" in: ", shown);
+  return sql::SqlError(phase, error_class, report.sqlstate, static_cast<int>(report.code), message, shown);
+}
+
+ConnectCause connect_cause(const Report& report, const std::string& pool) {
+  ConnectCause cause;
+  cause.text = report.message.empty() ? "unknown reason" : report.message;
+  for (char& c : cause.text) c = c == '\n' ? ' ' : c;
+  cause.text += text(" [", report.code, "]");
+  if (const char* what_to_do = remedy(report.code)) cause.text += text("; ", what_to_do, " (pool ", pool, ")");
+  static constexpr std::array<unsigned, 5> permanent = {1044, 1045, 1049, 1698, 2026};
+  cause.permanent = std::find(permanent.begin(), permanent.end(), report.code) != permanent.end();
+  // 2005: the name does not resolve. 1040 is answered instead of making a session. Everything else met a server that may hold one.
+  static constexpr std::array<unsigned, 4> released = {1040, 2002, 2003, 2005};
+  cause.released = std::find(released.begin(), released.end(), report.code) != released.end();
+  return cause;
+}
+
+bool leaves_state(std::string_view sql) {
+  for (const char* words : {"get_lock(", ":=", "into @"}) {
+    if (contains_ignoring_case(sql, words)) return true;
+  }
+  // A script has several statements. A ';' inside a literal only starts a piece whose first word means nothing, or is checked once too often.
+  while (!(sql = skip_blank(sql)).empty()) {
+    const std::size_t end = std::min(sql.find(';'), sql.size());
+    std::string_view piece = sql.substr(0, end);
+    sql.remove_prefix(end);
+    const std::string first = take_word(piece), second = take_word(piece), third = take_word(piece), fourth = take_word(piece);
+    if (first == "SET" && second != "TRANSACTION" && second != "STATEMENT" && second != "GLOBAL") return true;
+    static constexpr std::array plain = {"USE", "LOCK", "FLUSH", "HANDLER", "PREPARE", "DEALLOCATE", "CALL", "XA", "BACKUP"};
+    if (std::find(plain.begin(), plain.end(), first) != plain.end()) return true;
+    // CREATE [OR REPLACE] TEMPORARY
+    if (first == "CREATE" && (second == "TEMPORARY" || fourth == "TEMPORARY")) return true;
+  }
+  return false;
+}
+
+}  // namespace sluice::mysql

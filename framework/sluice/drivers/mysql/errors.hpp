@@ -1,0 +1,41 @@
+// MySQL's and MariaDB's errors as sluice ones. Pure.
+#pragma once
+
+#include <sluice/sql/error.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace sluice::mysql {
+
+// What a call of the client library, or the server through it, reported.
+struct Report {
+  unsigned code = 0;  // 0: none; 1000…1999 and above 3000: the server's, 2000…2999: the library's, 5000…: MariaDB's library
+  std::string sqlstate;
+  std::string message;
+};
+
+// By error number where SQLSTATE is too coarse (most are HY000 or 23000), then by SQLSTATE.
+sql::Class classify(unsigned code, std::string_view sqlstate) noexcept;
+
+// The connection is gone, or its protocol is in disorder.
+bool is_lost(unsigned code) noexcept;
+// KILL QUERY or the session's own limit of time ended the statement.
+bool is_interrupted(unsigned code) noexcept;
+
+// Text with error number, SQLSTATE and the shortened statement; parameters are never in it.
+sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement);
+
+// Why a connect failed.
+struct ConnectCause {
+  std::string text;        // one line, the library's or the server's words, then what to do about it
+  bool permanent = false;  // will not get better by itself
+  bool released = false;   // the server holds nothing of the attempt: it was not reached, or it refused before it counted
+};
+ConnectCause connect_cause(const Report& report, const std::string& pool);
+
+// Does the statement, by its first words, leave state in the session (variables, temporary tables, locks, the chosen database)?
+// What procedures do cannot be seen, so CALL counts.
+bool leaves_state(std::string_view sql);
+
+}  // namespace sluice::mysql

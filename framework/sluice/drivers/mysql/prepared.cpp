@@ -1,0 +1,183 @@
+// Prepared statements: preparing, running, reading, letting go.
+#include <sluice/drivers/mysql/exchange.hpp>
+
+#include <sluice/core/text.hpp>
+#include <sluice/sql/placeholders.hpp>
+
+#include <mysql.h>
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::mysql {
+namespace {
+
+constexpr unsigned not_preparable = 1295;      // ER_UNSUPPORTED_PS
+constexpr unsigned too_many_prepared = 1461;   // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
+constexpr std::array<unsigned, 3> stale = {1243, 1615, 2030};  // no longer known, or its tables changed too much
+
+Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
+
+// INSERT … RETURNING gives rows and changes them.
+bool changes_rows(std::string_view sql) {
+  const std::size_t begin = std::min(sql.find_first_not_of(" \t\r\n("), sql.size());
+  std::string word;
+  for (const char c : sql.substr(begin, 7)) word += static_cast<char>(c & ~0x20);
+  return word.starts_with("INSERT") || word.starts_with("DELETE") || word.starts_with("UPDATE") || word.starts_with("REPLACE");
+}
+
+}  // namespace
+
+Prepared::~Prepared() {
+  if (handle) mysql_stmt_close(handle);
+}
+
+void MysqlSession::check_size(std::size_t bytes, const std::string& sql) const {
+  if (max_packet_ == 0 || bytes + 1024 < max_packet_) return;
+  const std::string shown = sql::shorten(sql);
+  throw sql::SqlError(sql::Phase::encode, sql::Class::type, "08S01", 1153,
+                      sluice::text("the statement with its parameters has ", bytes, " bytes; the server takes less than max_allowed_packet = ", max_packet_,
+                                   " in: ", shown),
+                      shown);
+}
+
+// From the cache, or prepared now (and kept, if there is room at all). Null: the server cannot prepare such statements.
+awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sql, Deadline deadline) {
+  if (PreparedRef known = cache_.find(sql)) co_return known;
+  MYSQL* const m = wire_->get();
+  Translated translated = translate(sql, (m->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0);
+  check_size(translated.sql.size(), sql);
+  if (PreparedRef victim = cache_.take_victim()) co_await forget(victim);
+  for (bool again : {true, false}) {
+    MYSQL_STMT* const s = mysql_stmt_init(m);
+    if (!s) throw Error("out of memory");
+    auto prepared = std::make_shared<Prepared>(sql, translated, s);
+    int failed = 0;
+    const std::string& sent = prepared->translated.sql;
+    auto step = [&](int ready) { return ready ? mysql_stmt_prepare_cont(&failed, s, ready) : mysql_stmt_prepare_start(&failed, s, sent.data(), sent.size()); };
+    co_await perform(step, sql, deadline);
+    if (!failed) {
+      unfinished_ = false;
+      if (mysql_stmt_param_count(s) != prepared->translated.order.size()) {
+        const std::string shown = sql::shorten(sql);
+        co_await forget(prepared);
+        throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "07001", 0, "the server sees other placeholders than $1, $2, …: in: " + shown, shown);
+      }
+      if (cache_.capacity() > 0) cache_.insert(prepared);
+      co_return prepared;
+    }
+    const Report why = report_of(s);
+    if (why.code == not_preparable || (why.code == too_many_prepared && again && cache_.size() > 0)) {
+      unfinished_ = false;
+      co_await forget(prepared);
+      if (why.code == not_preparable) co_return nullptr;
+      while (PreparedRef one = cache_.take_last()) co_await forget(one);
+      continue;
+    }
+    fail(why, sql::Phase::prepare, sql);
+  }
+  co_return nullptr;  // not reached
+}
+
+// Tells the server; it gives no answer to that.
+awaitable<void> MysqlSession::forget(PreparedRef prepared) {
+  MYSQL_STMT* const s = prepared->handle;
+  my_bool failed = 0;
+  auto step = [&](int ready) { return ready ? mysql_stmt_close_cont(&failed, s, ready) : mysql_stmt_close_start(&failed, s); };
+  const bool before = unfinished_;
+  const std::string asked = "(closing a prepared statement)";
+  prepared->handle = nullptr;
+  co_await perform(step, asked, Deadline::after(close_timeout_));
+  unfinished_ = before;
+}
+
+awaitable<void> MysqlSession::execute(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline) {
+  for (bool again : {true, false}) {
+    MYSQL_STMT* const s = prepared->handle;
+    if (!prepared->translated.order.empty()) mysql_stmt_bind_param(s, parameters.bindings());
+    int failed = 0;
+    auto step = [&](int ready) { return ready ? mysql_stmt_execute_cont(&failed, s, ready) : mysql_stmt_execute_start(&failed, s); };
+    co_await perform(step, statement.sql, deadline);
+    if (!failed) co_return;
+    const Report why = report_of(s);
+    const bool was_stale = std::find(stale.begin(), stale.end(), why.code) != stale.end();
+    if (!was_stale || !again) fail(why, sql::Phase::execute, statement.sql);
+    // It did not run, so it may run anew.
+    unfinished_ = false;
+    cache_.erase(statement.sql);
+    co_await forget(prepared);
+    prepared = co_await prepare(statement.sql, deadline);
+    if (!prepared) fail(why, sql::Phase::execute, statement.sql);
+  }
+}
+
+// Reads every result of an executed statement into the library's memory and keeps the first that has columns.
+awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::collect(Prepared& prepared, const std::string& sql, Deadline deadline) {
+  MYSQL_STMT* const s = prepared.handle;
+  auto set = std::make_shared<sql::ResultSet>();
+  if (mysql_stmt_field_count(s) == 0) {
+    set->affected = mysql_stmt_affected_rows(s);
+    set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
+  } else {
+    RowReader reader(s);
+    set->columns = reader.columns();
+    int failed = 0;
+    auto store = [&](int ready) { return ready ? mysql_stmt_store_result_cont(&failed, s, ready) : mysql_stmt_store_result_start(&failed, s); };
+    co_await perform(store, sql, deadline);
+    if (failed) fail(report_of(s), sql::Phase::fetch, sql);
+    set->row_count = mysql_stmt_num_rows(s);
+    set->cells.reserve(set->row_count * set->columns.size());
+    for (;;) {
+      const int fetched = mysql_stmt_fetch(s);  // from memory
+      if (fetched == MYSQL_NO_DATA) break;
+      if (fetched == 1) fail(report_of(s), sql::Phase::fetch, sql);
+      reader.read(set->cells);
+    }
+    mysql_stmt_free_result(s);
+    if (changes_rows(sql)) {
+      set->affected = set->row_count;
+      set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
+    }
+  }
+  const bool several = co_await skip_results(prepared, sql, deadline);
+  unfinished_ = false;
+  if (several) refuse_several(sql);
+  co_return set;
+}
+
+// Further results, as procedures give them; a last one without columns is only the procedure's own end. True: there were rows.
+awaitable<bool> MysqlSession::skip_results(Prepared& prepared, const std::string& sql, Deadline deadline) {
+  MYSQL_STMT* const s = prepared.handle;
+  bool several = false;
+  while (mysql_stmt_more_results(s)) {
+    int failed = 0;
+    auto next = [&](int ready) { return ready ? mysql_stmt_next_result_cont(&failed, s, ready) : mysql_stmt_next_result_start(&failed, s); };
+    co_await perform(next, sql, deadline);
+    if (failed > 0) fail(report_of(s), sql::Phase::fetch, sql);
+    if (mysql_stmt_field_count(s) == 0) continue;
+    several = true;
+    auto store = [&](int ready) { return ready ? mysql_stmt_store_result_cont(&failed, s, ready) : mysql_stmt_store_result_start(&failed, s); };
+    co_await perform(store, sql, deadline);
+    if (failed) fail(report_of(s), sql::Phase::fetch, sql);
+    mysql_stmt_free_result(s);
+  }
+  co_return several;
+}
+
+awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& prepared, sql::Statement& statement, Deadline deadline) {
+  refuse_late(deadline, statement.sql);
+  co_await limit_on_server(deadline);
+  prepared = co_await prepare(statement.sql, deadline);
+  if (!prepared) {
+    sql::check_parameter_count(0, statement.parameters.size(), statement.sql);
+    co_return co_await text(statement.sql, false, sql::Phase::execute, deadline);
+  }
+  sql::check_parameter_count(prepared->translated.highest, statement.parameters.size(), statement.sql);
+  Parameters parameters(std::move(statement.parameters), prepared->translated.order);
+  check_size(parameters.bytes(), statement.sql);
+  co_await execute(prepared, statement, parameters, deadline);
+  std::shared_ptr<sql::ResultSet> set = co_await collect(*prepared, statement.sql, deadline);
+  co_return set;
+}
+
+}  // namespace sluice::mysql

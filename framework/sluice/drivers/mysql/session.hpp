@@ -1,0 +1,100 @@
+// One connection to MySQL or MariaDB: statements, transactions, deadlines that reach the server. One loop's own.
+//
+// A session runs one statement at a time; a second one meanwhile throws and disturbs nothing. Whatever leaves the protocol
+// unfinished (lost connection, cancelled coroutine) sets `broken`. `dirty` means: in a transaction, or the statement's first
+// words show that it changes session state. State changed inside procedures cannot be seen, so CALL counts as such.
+//
+// A deadline goes along as the session's max_statement_time (MySQL: max_execution_time, SELECT only), rounded up; past it the
+// janitor is asked for KILL QUERY. MySQL's transactions have two traits that are made loud: a deadlock rolls back the
+// whole transaction, and DDL commits it; statements after either throw instead of running on their own.
+#pragma once
+
+#include <sluice/drivers/mysql/errors.hpp>
+#include <sluice/drivers/mysql/opened.hpp>
+#include <sluice/drivers/mysql/settings.hpp>
+#include <sluice/drivers/mysql/statement_cache.hpp>
+#include <sluice/drivers/mysql/values.hpp>
+#include <sluice/drivers/mysql/wire.hpp>
+#include <sluice/sql/session.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice::mysql {
+
+class MysqlSession final : public sql::Session {
+ public:
+  // `opened.handle` is not null.
+  MysqlSession(const asio::any_io_executor& executor, Opened opened, const Settings& settings);
+  ~MysqlSession() override;
+
+  awaitable<sql::Rows> run(sql::Statement statement, Deadline deadline) override;
+  awaitable<void> run_script(std::string sql, Deadline deadline) override;
+  awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
+  awaitable<void> commit(Deadline deadline) override;
+  awaitable<void> rollback(Deadline deadline) override;
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
+  sql::Dialect dialect() const noexcept override { return sql::Dialect::mysql; }
+  bool in_transaction() const noexcept override;
+
+  // The cheapest question there is, or the pool's validation_query.
+  awaitable<void> ping(Deadline deadline);
+  awaitable<void> reset(Deadline deadline);
+  // Rolls back, says goodbye. True: the server has closed its end of the stream; that it let go is for its process list to show.
+  // The session is spent afterwards. REQUIRES: throw_if_cancelled is off.
+  awaitable<bool> close(Deadline deadline);
+
+  std::size_t cached_statements() const noexcept { return cache_.size(); }
+  bool mariadb() const noexcept { return mariadb_; }
+
+ private:
+  class Turn;
+  class Stream;
+  using PreparedRef = std::shared_ptr<Prepared>;
+  enum class Ended { no, rolled_back, committed };  // how a transaction of ours ended by itself
+
+  // exchange.cpp
+  template <class Step>
+  awaitable<void> perform(Step& step, const std::string& sql, Deadline deadline);
+  awaitable<void> finish(Call& call, const std::string& sql, Deadline deadline);
+  awaitable<void> settle_cancel(Deadline deadline);
+  awaitable<std::shared_ptr<sql::ResultSet>> text(const std::string& sql, bool script, sql::Phase phase, Deadline deadline);
+  awaitable<void> switch_scripts(bool on, Deadline deadline);
+  awaitable<void> limit_on_server(Deadline deadline);
+  awaitable<void> refresh_status();
+  [[noreturn]] void fail(const Report& report, sql::Phase phase, const std::string& sql);
+  [[noreturn]] void refuse_several(const std::string& sql);
+  Report report() const;
+
+  // prepared.cpp
+  awaitable<PreparedRef> prepare(const std::string& sql, Deadline deadline);
+  awaitable<void> forget(PreparedRef prepared);
+  awaitable<void> execute(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline);
+  awaitable<std::shared_ptr<sql::ResultSet>> collect(Prepared& prepared, const std::string& sql, Deadline deadline);
+  awaitable<bool> skip_results(Prepared& prepared, const std::string& sql, Deadline deadline);
+  awaitable<std::shared_ptr<sql::ResultSet>> run_once(PreparedRef& prepared, sql::Statement& statement, Deadline deadline);
+  void check_size(std::size_t bytes, const std::string& sql) const;
+  bool keeps(const PreparedRef& prepared) { return cache_.find(prepared->key) == prepared; }
+
+  void refuse_ended(const std::string& sql) const;
+  void note_end(bool failed);
+
+  StatementCache cache_;  // outlives the wire: what it holds is freed after the connection
+  std::unique_ptr<Wire> wire_;
+  std::string validation_query_;
+  Duration statement_timeout_;
+  Duration close_timeout_;
+  Duration limit_;  // what the server ends statements after; 0: never
+  std::uint64_t max_packet_;
+  bool mariadb_;
+  bool keep_statements_on_reset_;
+  bool running_ = false;        // somebody awaits a statement
+  bool unfinished_ = false;     // the server owes an answer
+  bool timed_out_ = false;      // the running statement is past its deadline
+  bool began_ = false;          // by begin()
+  Ended ended_ = Ended::no;
+  bool state_changed_ = false;  // beyond the transaction
+};
+
+}  // namespace sluice::mysql

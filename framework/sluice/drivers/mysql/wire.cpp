@@ -1,0 +1,119 @@
+#include <sluice/drivers/mysql/wire.hpp>
+
+#include <sluice/core/descriptor.hpp>
+#include <sluice/core/error.hpp>
+
+#include <fcntl.h>
+#include <mysql.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace sluice::mysql {
+
+// One timer per wire is what waits; handlers of the socket and the deadline both end it. Shared with handlers that may
+// still be queued when the wire is gone.
+struct Wire::Signal {
+  explicit Signal(const asio::any_io_executor& executor) : timer(executor) {}
+  asio::steady_timer timer;
+  bool ready = false;
+};
+
+Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection)
+    : connection_(connection), watched_(executor), signal_(std::make_shared<Signal>(executor)) {
+  const int socket = static_cast<int>(mysql_get_socket(connection_));
+  ::fcntl(socket, F_SETFD, FD_CLOEXEC);
+  set_nonblocking(socket, true);  // without it the TLS layer blocks inside a suspended call
+  Descriptor copy = duplicate(socket);
+  watched_.assign(copy.get());
+  copy.release();
+}
+
+Wire::~Wire() {
+  if (!connection_) return;
+  shut_down();
+  mysql_close(connection_);
+  ::ERR_clear_error();
+}
+
+void Wire::shut_down() noexcept {
+  if (watched_.is_open()) ::shutdown(watched_.native_handle(), SHUT_RDWR);
+}
+
+awaitable<Wake> Wire::wait(int status, Deadline deadline) {
+  const std::shared_ptr<Signal> signal = signal_;
+  signal->ready = false;
+  signal->timer.expires_at(deadline.at);
+  const auto wake = [signal](const error_code& error) {
+    if (error == asio::error::operation_aborted) return;
+    signal->ready = true;
+    signal->timer.cancel();
+  };
+  const bool read = (status & MYSQL_WAIT_READ) != 0, write = (status & MYSQL_WAIT_WRITE) != 0;
+  if (read) watched_.async_wait(asio::posix::descriptor_base::wait_read, wake);
+  if (write) watched_.async_wait(asio::posix::descriptor_base::wait_write, wake);
+  error_code ignored;
+  co_await signal->timer.async_wait(asio::redirect_error(use_awaitable, ignored));
+  if (!signal->ready || (read && write)) watched_.cancel(ignored);
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return Wake::cancelled;
+  if (!signal->ready && deadline.passed(Clock::now())) co_return Wake::expired;
+  co_return Wake::ready;
+}
+
+awaitable<bool> Wire::farewell(Deadline deadline) {
+  if (!connection_) co_return false;
+  auto step = [this](int ready) { return ready ? mysql_close_cont(connection_, ready) : mysql_close_start(connection_); };
+  {
+    Call call(*this, step);
+    while (!call.done()) {
+      const Wake wake = co_await call.finish(deadline);
+      if (wake != Wake::ready) break;
+    }
+  }
+  connection_ = nullptr;
+  const int socket = watched_.native_handle();
+  ::shutdown(socket, SHUT_WR);
+  std::array<char, 4096> unread;
+  for (;;) {
+    const ssize_t n = ::recv(socket, unread.data(), unread.size(), MSG_DONTWAIT);
+    if (n == 0) co_return true;
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) co_return false;
+    if (deadline.passed(Clock::now())) co_return false;
+    const Wake wake = co_await wait(MYSQL_WAIT_READ, deadline);
+    if (wake == Wake::cancelled) co_return false;
+  }
+}
+
+void Call::start() {
+  if (wire_.busy_) throw Error("a call of the MySQL library started while another one was suspended");
+  advance(0);
+}
+
+// The library asks OpenSSL what became of a call by the thread's queue of errors, where another connection's may still lie.
+void Call::advance(int ready) {
+  ::ERR_clear_error();
+  status_ = step_(state_, ready);
+  wire_.busy_ = status_ != 0;
+}
+
+awaitable<Wake> Call::finish(Deadline deadline) {
+  while (status_ != 0) {
+    const Wake wake = co_await wire_.wait(status_, deadline);
+    if (wake != Wake::ready) co_return wake;
+    advance(status_ & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE));
+  }
+  co_return Wake::ready;
+}
+
+void Call::abandon() noexcept {
+  if (status_ == 0) return;
+  wire_.shut_down();
+  while (status_ != 0) advance(status_ & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE));
+  ::ERR_clear_error();
+}
+
+}  // namespace sluice::mysql

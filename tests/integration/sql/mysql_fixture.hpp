@@ -1,0 +1,76 @@
+// What the MariaDB tests share: one server per process, and the MySQL driver as the pool would use it.
+#pragma once
+
+#include <sluice/drivers/mysql/connector.hpp>
+#include <sluice/drivers/mysql/inspector.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fixture.hpp"
+#include "support/mariadb.hpp"
+
+namespace sluice::test {
+
+using mysql::MysqlSession;
+
+// Started once, with max_connections = 20 and TLS on. Call only after MariaDbServer::require().
+MariaDbServer& mariadb();
+
+// The connector of a pool on `url`, and its connections as sessions.
+class MysqlClient {
+ public:
+  explicit MysqlClient(const std::string& url = mariadb().url()) : MysqlClient(pool_options(url)) {}
+  explicit MysqlClient(const config::Pool& options, const pool::Identity& who = identity())
+      : connector_(std::make_unique<mysql::MysqlConnector>(mysql::parse_settings(options, who))) {}
+
+  awaitable<std::unique_ptr<MysqlSession>> connect(Duration limit = 10s);
+  // The driver proves no close: the server's process list does.
+  awaitable<pool::CloseResult> close(std::unique_ptr<MysqlSession> session, Duration limit = 5s);
+  mysql::MysqlConnector& connector() noexcept { return *connector_; }
+
+ private:
+  std::unique_ptr<mysql::MysqlConnector> connector_;
+};
+
+std::unique_ptr<mysql::MysqlInspector> mysql_inspector(const std::string& url = mariadb().url());
+
+// run() with bound arguments.
+template <class... Args>
+awaitable<sql::Rows> query(MysqlSession& session, std::string sql, const Args&... args) {
+  std::vector<sql::Value> values;
+  (values.push_back(sql::encode(args)), ...);
+  sql::Statement statement(std::move(sql), std::move(values));
+  return session.run(std::move(statement), Deadline::after(scaled(20s)));
+}
+
+// The SqlError that the statement must end with.
+awaitable<sql::SqlError> error_of(MysqlSession& session, sql::Statement statement);
+template <class... Args>
+awaitable<sql::SqlError> error_of(MysqlSession& session, std::string sql, const Args&... args) {
+  std::vector<sql::Value> values;
+  (values.push_back(sql::encode(args)), ...);
+  sql::Statement statement(std::move(sql), std::move(values));
+  return error_of(session, std::move(statement));
+}
+
+// Opens a session, runs the body on it and closes it; the loop must have turned all the while.
+template <class Body>
+void with_mysql(MysqlClient& client, Body body) {
+  Loop loop;
+  loop.run([&]() -> awaitable<void> {
+    std::unique_ptr<MysqlSession> session = co_await client.connect();
+    co_await body(*session);
+    co_await client.close(std::move(session));
+  });
+  loop.check_responsive();
+}
+
+Failure failure_of_connect(Loop& loop, MysqlClient& client, Duration limit = 10s);
+
+// Does the server show this thread?
+bool shows(MariaDbServer& server, std::uint64_t thread);
+
+}  // namespace sluice::test
