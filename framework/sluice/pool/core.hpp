@@ -74,7 +74,10 @@ class PoolCore {
 
   // ---- waiting. First start_checkout(), then try_lease(), then refusal(), then enqueue(), in one go.
 
-  void start_checkout();
+  void start_checkout() {
+    if (observer_) [[unlikely]]
+      emit({EventType::checkout_started});
+  }
   // Why nobody may wait for so many connections now; counted and told to the observer.
   std::optional<PoolError> refusal(std::uint32_t wants = 1);
   // The waiter is answered later, by serve(), serve_all() or refuse().
@@ -157,7 +160,7 @@ class PoolCore {
     ++counts_[static_cast<unsigned>(s)];
     entry.state = s;
   }
-  void emit(Event event) {
+  void emit(const Event& event) {
     if (observer_) [[unlikely]]
       observer_(event);
   }
@@ -269,7 +272,8 @@ class PoolCore {
 
 // ---- the lease path, inlined into the calls of Pool
 
-inline void PoolCore::lease(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now) {
+// Events are made only where somebody looks: making one costs as much as a statistic.
+[[gnu::always_inline]] inline void PoolCore::lease(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now) {
   enter(entry, EntryState::leased);
   entry.leased_at = now;
   entry.call_site = call_site;
@@ -277,22 +281,24 @@ inline void PoolCore::lease(PoolEntry& entry, std::uint32_t call_site, Duration 
   share_->leased(entry.row, call_site, to_nanos(now));
   stats_.acquires.add();
   stats_.leased.set(leased());
-  stats_.idle.set(idle_.size());
+  stats_.idle.set(of(EntryState::idle));
   stats_.acquire_wait_seconds.record(static_cast<std::uint64_t>(waited.count()));
-  emit({EventType::leased, entry.id});
+  if (observer_) [[unlikely]]
+    emit({EventType::leased, entry.id});
 }
 
 // Puts it into the idle list by its idle_since, mostly at the end.
-inline void PoolCore::park(PoolEntry& entry, TimePoint now) {
+[[gnu::always_inline]] inline void PoolCore::park(PoolEntry& entry, TimePoint now) {
   enter(entry, EntryState::idle);
   entry.alive_at = now;
-  entry.fresh_until = std::min({now + ages_.validate_after, entry.idle_since + ages_.idle, entry.expires_at});
+  const TimePoint doubted = now + ages_.validate_after, too_old = entry.idle_since + ages_.idle, expired = entry.expires_at;
+  entry.fresh_until = std::min(std::min(doubted, too_old), expired);
   auto place = idle_.end();
   while (place != idle_.begin() && std::prev(place)->idle_since > entry.idle_since) --place;
   idle_.insert(place, entry);
   share_->returned(entry.row, to_nanos(now));
   stats_.leased.set(leased());
-  stats_.idle.set(idle_.size());
+  stats_.idle.set(of(EntryState::idle));
 }
 
 inline PoolEntry* PoolCore::try_lease(TimePoint now, std::uint32_t call_site) {
@@ -311,7 +317,8 @@ inline void PoolCore::give_back(PoolEntry& entry, TimePoint now) {
   if (entry.state != EntryState::leased) [[unlikely]]
     return give_back_other(entry, now);
   stats_.use_seconds.record(static_cast<std::uint64_t>((now - entry.leased_at).count()));
-  emit({EventType::returned, entry.id});
+  if (observer_) [[unlikely]]
+    emit({EventType::returned, entry.id});
   const Connection& c = *entry.connection;
   const bool good = !c.broken && !needs_reset(c) && entry.generation == generation_ && now < entry.expires_at &&
                     (settings_.options.max_uses == 0 || entry.uses < settings_.options.max_uses) && !share_->wanted_elsewhere() && siblings_->wanting() == 0 &&

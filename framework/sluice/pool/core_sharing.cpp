@@ -42,7 +42,7 @@ void PoolCore::begin_request(PoolEntry& entry, std::uint32_t call_site, Duration
     entry.task = 0;
     share_->leased(entry.row, call_site, to_nanos(now));
     stats_.leased.set(leased());
-    stats_.idle.set(idle_.size());
+    stats_.idle.set(of(EntryState::idle));
   }
   ++entry.in_flight;
   ++entry.uses;

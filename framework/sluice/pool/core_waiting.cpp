@@ -5,8 +5,6 @@
 
 namespace sluice::pool {
 
-void PoolCore::start_checkout() { emit({EventType::checkout_started}); }
-
 std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
   const auto& limit = settings_.options.queue_limit;
   std::optional<Phase> phase;
