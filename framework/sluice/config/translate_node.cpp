@@ -110,8 +110,8 @@ constexpr ForeignOption mongodb_options[] = {
     {"bufferMaxEntries", "", "pools.<name>.queue_limit", C::same, "-1=unbounded", "calls wait in the pool's queue while there is no connection"},
     {"bufferCommands", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
     {"autoIndex", "", "", C::none, "", "a schema's matter"},
-    {"retryWrites", "", "retry()", C::code, "", retried},
-    {"retryReads", "", "retry()", C::code, "", retried},
+    {"retryWrites", "", "pool::RetryLoop", C::code, "", retried},
+    {"retryReads", "", "pool::RetryLoop", C::code, "", retried},
     {"monitorCommands", "", "Pool::on_event()", C::code, "", ""},
     {"family", "", "", C::none, "", "every resolved address is tried, IPv6 and IPv4"},
     {"useNewUrlParser", "", "", C::none, "", "it does nothing there either"},
@@ -144,7 +144,7 @@ constexpr ForeignOption node_http_options[] = {
 };
 
 constexpr ForeignOption ioredis_options[] = {
-    {"maxRetriesPerRequest", "", "retry()", C::code, "", retried},
+    {"maxRetriesPerRequest", "", "pool::RetryLoop", C::code, "", retried},
     {"retryStrategy", "", "pools.<name>.connect_backoff_max", C::code, "", "connect_backoff_min doubles up to connect_backoff_max, with full jitter"},
     {"enableReadyCheck", "", "warm_up", C::builtin, "", "a worker is ready when its pools are warm; /readyz says why not"},
     {"enableOfflineQueue", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
@@ -186,9 +186,9 @@ constexpr ForeignOption cassandra_options[] = {
     {"tcpKeepAlive", "", "TCP keep-alive", C::builtin, "", no_tcp},
     {"enableMetrics", "", "/metrics", C::builtin, "", "always there; nothing is asked, counters are read"},
     {"metricsInterval", "ms", "/metrics", C::builtin, "", "always there; nothing is asked, counters are read"},
-    {"retry.policy", "", "retry()", C::code, "", retried},
-    {"retry.maxRetries", "", "retry()", C::code, "", retried},
-    {"retry.retryDelay", "ms", "retry()", C::code, "", retried},
+    {"retry.policy", "", "pool::RetryLoop", C::code, "", retried},
+    {"retry.maxRetries", "", "pool::RetryLoop", C::code, "", retried},
+    {"retry.retryDelay", "ms", "pool::RetryLoop", C::code, "", retried},
     {"healthCheck.enabled", "", "pools.<name>.keepalive", C::same, "true= false=0s", ""},
     {"healthCheck.interval", "ms", "pools.<name>.keepalive", C::duration, "", ""},
     {"healthCheck.timeout", "ms", "connect_timeout", C::builtin, "", "a check ends by connect_timeout, 1s at most"},

@@ -244,7 +244,7 @@ TEST_CASE("translate: mongoose, options and a url with parameters") {
   CHECK(values.at("pools.main.url") == "mongodb://me:pw@db:27017/app?authSource=admin");
   CHECK(values.at("pools.main.max") == "50");
   CHECK(values.at("pools.main.acquire_timeout") == "2s");
-  CHECK(contains(remarks_of(t), "retryWrites: in code: retry()"));
+  CHECK(contains(remarks_of(t), "retryWrites: in code: pool::RetryLoop"));
   accepted(t);
   const auto options = values_of(from("mongoose", "const options = { maxPoolSize: 20, maxIdleTimeMS: 30000, socketTimeoutMS: 45000, bufferMaxEntries: 0 };\nmongoose.connect('mongodb://localhost/mydb', options);", "db.js"));
   CHECK(options.at("pools.main.idle_timeout") == "30s");
@@ -260,7 +260,7 @@ adapter = HTTPAdapter(max_retries=retry_strategy, pool_connections=10, pool_maxs
 )py",
                              "session.py");
   CHECK(values_of(t).at("pools.main.max") == "100");
-  for (const char* there : {"total: in code: retry()", "status_forcelist: in code", "max_retries: in code", "pool_connections: no equal", "pool_block: left at the default"})
+  for (const char* there : {"total: in code: pool::RetryLoop", "status_forcelist: in code", "max_retries: in code", "pool_connections: no equal", "pool_block: left at the default"})
     CHECK(contains(remarks_of(t), there));
   accepted(t);
 }
