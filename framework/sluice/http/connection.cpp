@@ -1,6 +1,7 @@
 #include <sluice/http/connection.hpp>
 
 #include <sluice/core/log.hpp>
+#include <sluice/core/task.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/response_head.hpp>
 
@@ -193,7 +194,8 @@ awaitable<Response> Connection::answer(Request request) {
   } in_flight(*server_);
 
   try {
-    asio::co_spawn(server_->loop, server_->handler(std::move(request)),
+    // A task for each request: who waits for a connection that it holds itself can be told so.
+    asio::co_spawn(task_executor(server_->loop.get_executor()), server_->handler(std::move(request)),
                    asio::bind_cancellation_slot(cancel_handler_.slot(), Answered{shared_from_this()}));
   } catch (...) {
     answer_ = failure(std::current_exception());

@@ -1,7 +1,8 @@
 // The pool as a state machine: it decides who gets which connection, what to open, check, reset and close, and when.
 // No I/O, no clock, no Asio: instants come in as `now`, work goes out through PoolEffects. One loop's own; not thread-safe.
-// core.cpp: states, coming back, closing. core_waiting.cpp: the queue. core_sharing.cpp: several requests on one connection.
-// core_safety.cpp: leaks, deadlocks, connections that leave the pool. core_maintenance.cpp: what happens as time passes.
+// core.cpp: the pool's own states. core_connecting.cpp: opening. core_connections.cpp: idle, coming back, closing. core_waiting.cpp:
+// the queue. core_sharing.cpp: several requests on one connection. core_safety.cpp: leaks, deadlocks, what leaves the pool.
+// core_maintenance.cpp: what happens as time passes.
 //
 // Invariants:
 //  - a connection in any state but `abandoned` owns a row of the permit table;
@@ -116,6 +117,7 @@ class PoolCore {
 
   bool starving() const noexcept { return wanted_ > 0 && at_limit_ && open() == 0; }
   bool wants_permits() const noexcept { return wanted_ > 0; }
+  TimePoint claimed_at() const noexcept { return claimed_at_; }
   // What this pool would borrow: what waiters have wanted for a while, or the first connection below the floor.
   std::uint32_t permits_to_borrow(TimePoint now) const noexcept;
   // Other workers want permits, or have granted some.
@@ -249,6 +251,7 @@ class PoolCore {
   bool at_limit_ = false;          // … because none is to be had now
   bool below_floor_ = false;       // … not even the first ones
   TimePoint wanted_since_{};
+  TimePoint claimed_at_{};         // the last permit
   std::uint32_t warm_target_ = 0;
   std::uint32_t failures_ = 0;     // connects failed in a row
   bool doubtful_ = false;          // a connection was lost, and none has worked since

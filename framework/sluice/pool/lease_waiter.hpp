@@ -6,6 +6,7 @@
 #include <sluice/pool/shell.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -48,7 +49,7 @@ struct LeaseWaiter final : Waiter {
     const asio::any_io_executor executor = taken.get_executor();
     const auto* own = executor.target<asio::io_context::executor_type>();
     if (own && *own == shell->loop_.get_executor()) return std::move(taken)(std::move(failed), std::move(lease));
-    asio::post(executor, [taken = std::move(taken), failed = std::move(failed), lease = std::move(lease)]() mutable {
+    asio::dispatch(executor, [taken = std::move(taken), failed = std::move(failed), lease = std::move(lease)]() mutable {
       std::move(taken)(std::move(failed), std::move(lease));
     });
   }

@@ -1,6 +1,9 @@
 #include <sluice/pool/core.hpp>
 #include <sluice/pool/siblings.hpp>
 
+#include <algorithm>
+#include <utility>
+
 namespace sluice::pool {
 
 void Siblings::ask(PoolCore& asker, std::uint32_t permits, TimePoint now) {
@@ -12,11 +15,14 @@ void Siblings::ask(PoolCore& asker, std::uint32_t permits, TimePoint now) {
 
 void Siblings::permit_freed(TimePoint now) {
   if (wanting_ == 0) return;
-  // A pool's pump may neither add nor remove pools: effects start later.
-  for (const bool starving : {true, false}) {
-    for (PoolCore* pool : pools_) {
-      if (pool->wants_permits() && pool->starving() == starving) pool->pump(now);
-    }
+  // The starving first, and among equals the one that got a permit longest ago: in a fixed order the first pool would take every one
+  // for as long as it has waiters. A pump may neither add nor remove pools: effects start later.
+  in_turn_ = pools_;
+  std::stable_sort(in_turn_.begin(), in_turn_.end(), [](const PoolCore* a, const PoolCore* b) {
+    return std::make_pair(!a->starving(), a->claimed_at()) < std::make_pair(!b->starving(), b->claimed_at());
+  });
+  for (PoolCore* pool : in_turn_) {
+    if (pool->wants_permits()) pool->pump(now);
   }
 }
 

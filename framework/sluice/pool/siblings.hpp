@@ -34,6 +34,7 @@ class Siblings {
 
  private:
   std::vector<PoolCore*> pools_;
+  std::vector<PoolCore*> in_turn_;  // permit_freed()'s own
   std::uint32_t wanting_ = 0;
 };
 
