@@ -4,6 +4,7 @@
 
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include "database.hpp"
 #include "monkey.hpp"
@@ -34,10 +35,22 @@ Cluster::Setup setup(Database& database, const Relay& relay, const std::string& 
   setup.application = "chaosapp";
   setup.workers = std::to_string(permits - 1);
   setup.url = database.url(relay.port(), scheme_prefix);
-  setup.flags = {"--servers.main.total", std::to_string(permits), "--servers.main.headroom", "0", "--max_workers", std::to_string(permits - 1),
-                 "--pools.main.max_uses", "30", "--pools.main.acquire_timeout", "3s", "--pools.main.connect_timeout", "2s", "--pools.main.close_timeout", "1s",
-                 "--pools.main.keepalive", "500ms", "--pools.main.statement_timeout", "5s", "--pools.main.connect_backoff_max", "300ms",
-                 "--restart.breaker_deaths", "0", "--restart.backoff_max", "500ms", "--heartbeat.hang_timeout", "3s", "--graceful_timeout", "3s"};
+  const std::pair<const char*, std::string> flags[] = {
+      {"servers.main.total", std::to_string(permits)},
+      {"max_workers", std::to_string(permits - 1)},
+      {"pools.main.max_uses", "30"},
+      {"pools.main.acquire_timeout", "3s"},
+      {"pools.main.connect_timeout", "2s"},
+      {"pools.main.connect_backoff_max", "300ms"},
+      {"pools.main.close_timeout", "1s"},
+      {"pools.main.keepalive", "500ms"},
+      {"pools.main.statement_timeout", "5s"},
+      {"restart.breaker_deaths", "0"},
+      {"restart.backoff_max", "500ms"},
+      {"heartbeat.hang_timeout", "3s"},
+      {"graceful_timeout", "3s"},
+  };
+  for (const auto& [name, value] : flags) setup.flags.insert(setup.flags.end(), {std::string("--") + name, value});
   return setup;
 }
 
@@ -86,9 +99,9 @@ void run_chaos(Database& database) {
   const std::size_t refused = database.refused(relay);
   const std::string contradictions = writers.contradictions(database.writes());
   report() << "deeds: " << monkey.summary() << std::endl;
-  report() << writers.asked() << " writes asked for, answers: " << writers.answers() << "; at most " << peak.most() << " of " << permits << " sessions in "
-                          << peak.samples() << " looks; " << totals.samples() << " looks at the totals of " << totals.masters() << " masters; " << refused
-                          << " refused; through the relay " << relay.totals().connects << " connects" << std::endl;
+  report() << writers.asked() << " writes asked for, answers: " << writers.answers() << "; at most " << peak.most() << " of " << permits
+           << " sessions in " << peak.samples() << " looks; " << totals.samples() << " looks at the totals of " << totals.masters() << " masters; "
+           << refused << " refused; through the relay " << relay.totals().connects << " connects" << std::endl;
   INFO("what happened:\n" << monkey.deeds() << "refusals:\n" << database.refusals());
   CHECK(refused == 0);
   CHECK(contradictions == "");
@@ -100,7 +113,7 @@ void run_chaos(Database& database) {
   CHECK(peak.most() >= permits - 1);
   CHECK(totals.samples() > 0);
   for (const char* deed : {"kill a worker", "kill the master", "restart the database", "cut the network", "reset connections", "scale"})
-    CHECK_MESSAGE(monkey.done(deed) > 0, deed);
+    CHECK_MESSAGE(monkey.done(deed) > 0, std::string(deed));
 
   CHECK(cluster.stop(SIGTERM, 20s) == 0);
   CHECK(cluster.leftovers() == "");
@@ -126,8 +139,16 @@ TEST_CASE("PostgreSQL refuses nobody and loses no acknowledged write, whatever i
   if (const auto database = make_postgres()) run_chaos(*database);
 }
 
+TEST_CASE("MariaDB refuses nobody and loses no acknowledged write, whatever is killed, paused, scaled, restarted or cut off") {
+  if (const auto database = make_mariadb()) run_chaos(*database);
+}
+
 TEST_CASE("Without confirmation PostgreSQL does refuse: what the chaos test looks for can be found") {
   if (const auto database = make_postgres()) run_control(*database);
+}
+
+TEST_CASE("Without confirmation MariaDB does refuse: what the chaos test looks for can be found") {
+  if (const auto database = make_mariadb()) run_control(*database);
 }
 
 }  // namespace chaos

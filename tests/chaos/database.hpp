@@ -44,7 +44,9 @@ class Database {
   virtual std::map<std::int64_t, int> writes() = 0;
 };
 
-// Null where the server is not installed (SLUICE_REQUIRE_SERVERS=1 makes it throw). Started, with an empty table `writes`.
+// Null where the server is not installed (SLUICE_REQUIRE_SERVERS=1 makes it throw). Started, with empty tables
+// `writes` and `burden`.
 std::unique_ptr<Database> make_postgres();
+std::unique_ptr<Database> make_mariadb();
 
 }  // namespace chaos

@@ -171,7 +171,13 @@ bool Monkey::pause_janitor() {
 bool Monkey::pause_admin() { return pause(find("admin"), "admin"); }
 bool Monkey::pause_master() { return pause(cluster_.master(), "master"); }
 
+// A paused master answers nobody: that would only cost time.
+void Monkey::wait_for_master() {
+  while (paused_.contains(cluster_.master())) spend(10ms);
+}
+
 bool Monkey::scale() {
+  wait_for_master();
   const int workers = number(1, permits - 1);
   const auto finished = cluster_.ctl({"scale", "web=" + std::to_string(workers)}, 5s);
   note("scale to " + std::to_string(workers) + ": exit code " + std::to_string(finished.exit_code));
@@ -181,6 +187,7 @@ bool Monkey::scale() {
 // To what the present workers allow, for a budget below their floors is refused; now and then to one that is.
 bool Monkey::change_budget() {
   if (!budget_can_change_) return false;
+  wait_for_master();
   const int budget = number(2, permits);
   if (number(0, 3) > 0) cluster_.ctl({"scale", "web=" + std::to_string(number(1, budget - 1))}, 5s);
   const auto finished = cluster_.ctl({"budget", "set", "main=" + std::to_string(budget)}, 5s);
@@ -208,13 +215,18 @@ bool Monkey::stall_network() {
 }
 
 bool Monkey::reset_connections() {
-  const std::size_t count = relay_.reset(std::uniform_real_distribution<double>(0.1, 1)(random_), std::chrono::milliseconds(number(0, 2000)));
-  note("reset " + std::to_string(count) + " connections");
+  const auto late = std::chrono::milliseconds(number(0, number(0, 3) == 0 ? 8000 : 1500));
+  const double share = std::uniform_real_distribution<double>(0.1, 1)(random_);
+  std::size_t count = 0;
+  eventually(3s, [&] { return (count = relay_.reset(share, late)) > 0; });  // there may be none just now
+  note("reset " + std::to_string(count) + " connections, the server hears of it up to " + std::to_string(late.count()) + " ms later");
   return count > 0;
 }
 
 bool Monkey::half_close() {
-  const std::size_t count = relay_.half_close(std::uniform_real_distribution<double>(0.1, 1)(random_));
+  const double share = std::uniform_real_distribution<double>(0.1, 1)(random_);
+  std::size_t count = 0;
+  eventually(3s, [&] { return (count = relay_.half_close(share)) > 0; });
   note("half-close " + std::to_string(count) + " connections");
   return count > 0;
 }

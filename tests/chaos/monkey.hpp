@@ -61,6 +61,7 @@ class Monkey {
   pid_t find(const std::string& title) const;  // a process of the instance whose title begins so, any of them; 0: none
   void spend(sluice::Duration time);           // lets time pass, and does what is due meanwhile
   void keep_running();
+  void wait_for_master();
   int number(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   void note(const std::string& deed);
 

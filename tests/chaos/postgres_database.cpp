@@ -15,7 +15,7 @@ class PostgresDatabase final : public Database {
   PostgresDatabase() {
     server_.start();
     server_.query("CREATE TABLE writes (id bigint NOT NULL)");
-    server_.query("ALTER TABLE writes OWNER TO app");
+    server_.query("ALTER TABLE writes OWNER TO app");  // `burden` is made of temporary tables here
   }
 
   std::string name() const override { return "PostgreSQL"; }

@@ -33,7 +33,7 @@ class TotalsWatch {
   ~TotalsWatch() { stop(); }
   void stop();
   int samples() const noexcept { return samples_.load(); }
-  int masters() const noexcept { return masters_; }             // after stop()
+  int masters() const noexcept { return masters_; }                     // after stop()
   const std::string& went_back() const noexcept { return went_back_; }  // after stop(): "" or what did
 
  private:

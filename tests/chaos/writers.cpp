@@ -51,8 +51,8 @@ void Writers::write(std::uint64_t seed) {
     const std::int64_t id = next_++;
     int status = 0;
     try {
-      const int tables = std::uniform_int_distribution<int>(0, 3)(random) == 0 ? 60 : 8;  // a session with many ends slowly
-      const std::string target = "/" + std::string(way.name) + "/" + std::to_string(id) + "?tables=" + std::to_string(tables);
+      const int burden = std::uniform_int_distribution<int>(0, 3)(random) == 0 ? 60 : 8;  // how slowly a session ends
+      const std::string target = "/" + std::string(way.name) + "/" + std::to_string(id) + "?burden=" + std::to_string(burden);
       status = static_cast<int>(sluice::http::fetch(sluice::test::local(http_port_), "POST", target, "", 10s).status);
     } catch (const std::exception&) {
       // Nobody answered: the write may have happened or not.
@@ -91,7 +91,8 @@ std::string Writers::contradictions(const std::map<std::int64_t, int>& there) co
 
 std::string Writers::answers() const {
   std::string out;
-  for (const auto& [status, count] : statuses_) out += (out.empty() ? "" : ", ") + (status == 0 ? "none" : std::to_string(status)) + " " + std::to_string(count);
+  for (const auto& [status, count] : statuses_)
+    out += (out.empty() ? "" : ", ") + (status == 0 ? "none" : std::to_string(status)) + " " + std::to_string(count);
   return out;
 }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -55,12 +54,12 @@ struct Relay::Link {
   Descriptor server;
   Flow up;
   Flow down;
-  bool connecting = true;      // toward the server
-  bool dead = false;           // cut: nothing moves, nobody is told
-  bool deaf = false;           // half-closed: what the client still says goes nowhere
+  bool connecting = true;                        // toward the server
+  bool dead = false;                             // cut: nothing moves, nobody is told
+  bool deaf = false;                             // half-closed: what the client still says goes nowhere
   TimePoint abort_server_at = TimePoint::max();  // reset: the client is gone, the server not yet told
-  std::array<unsigned char, 7> first{};          // of the server's first packet
-  std::size_t first_size = 0;
+  std::string opening;                           // what the server said first
+  bool refused = false;
 
   bool orphaned() const noexcept { return !client; }
   bool over() const noexcept { return !client && !server; }
@@ -109,8 +108,8 @@ Relay::Relay(std::uint16_t server_port, std::uint64_t seed)
       random_(seed) {
   sockaddr_in address = local_address(0);
   socklen_t size = sizeof address;
-  if (!listener_ || !wakeup_ || ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener_.get(), 256) != 0 ||
-      ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+  if (!listener_ || !wakeup_ || ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_.get(), 256) != 0 || ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
     throw std::runtime_error(std::string("the relay cannot listen: ") + std::strerror(errno));
   port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { run(); });
@@ -288,7 +287,7 @@ void Relay::advance(Link& link, const pollfd* client, const pollfd* server) {
   if (server->revents & (POLLIN | POLLERR | POLLHUP) && !link.down.ended) {
     const std::size_t before = link.down.pending.size();
     const Moved moved = fill(link.server, link.down, totals_.to_client);
-    look_at_first_packet(link, link.down.pending.data() + before, link.down.pending.size() - before);
+    look_for_refusal(link, link.down.pending.data() + before, link.down.pending.size() - before);
     link.down.ended = moved == Moved::ended;
     failed = failed || moved == Moved::failed;
   }
@@ -303,14 +302,19 @@ void Relay::advance(Link& link, const pollfd* client, const pollfd* server) {
   }
 }
 
-// Length (3 bytes), sequence number, 0xff, error code: before any handshake, this is how the server refuses.
-void Relay::look_at_first_packet(Link& link, const char* data, std::size_t size) {
+// A packet is its length (3 bytes), a sequence number and the payload; an error's payload begins with 0xff and the code.
+void Relay::look_for_refusal(Link& link, const char* data, std::size_t size) {
+  constexpr std::size_t enough = 2048;  // greeting and login
   constexpr unsigned too_many_connections = 1040;
-  const std::size_t wanted = std::min(size, link.first.size() - link.first_size);
-  if (wanted == 0) return;
-  std::memcpy(link.first.data() + link.first_size, data, wanted);
-  link.first_size += wanted;
-  if (link.first_size == link.first.size() && link.first[4] == 0xff && (link.first[5] | link.first[6] << 8) == too_many_connections) ++totals_.too_many;
+  if (link.refused || link.opening.size() >= enough) return;
+  link.opening.append(data, size);
+  const auto byte = [&link](std::size_t at) -> unsigned { return static_cast<unsigned char>(link.opening[at]); };
+  for (std::size_t at = 0; at + 7 <= link.opening.size(); at += 4 + (byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16)) {
+    if (byte(at + 4) != 0xff || (byte(at + 5) | byte(at + 6) << 8) != too_many_connections) continue;
+    link.refused = true;
+    ++totals_.too_many;
+    return;
+  }
 }
 
 }  // namespace sluice::test

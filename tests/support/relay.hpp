@@ -3,8 +3,8 @@
 //
 // It forwards what a server says in full, an orderly end of stream included, and never invents one: a client whose stream ends
 // in good order has heard it from the server. Whatever else ends a client's connection here ends it with a reset.
-// It also looks at the first packet of each server: MySQL's and MariaDB's answer "too many connections" (error 1040), which
-// those servers log nowhere, is counted.
+// It also looks at the first packets of each connection: MySQL's and MariaDB's "too many connections" (error 1040, instead of a
+// greeting or after the login), which those servers log nowhere, is counted. Without TLS only, of course.
 #pragma once
 
 #include <sluice/core/clock.hpp>
@@ -51,8 +51,8 @@ class Relay {
     std::uint64_t unreachable = 0;  // of these, reset because the server did not accept
     std::uint64_t to_server = 0;    // bytes
     std::uint64_t to_client = 0;
-    std::uint64_t too_many = 0;     // error 1040 in a server's first packet
-    std::size_t most_at_once = 0;   // connections to the server
+    std::uint64_t too_many = 0;    // connections answered with error 1040
+    std::size_t most_at_once = 0;  // connections to the server
   };
   Totals totals() const;
   // "" or why the relay itself broke, which ends it.
@@ -64,7 +64,7 @@ class Relay {
   void work();
   void accept_all();
   void advance(Link& link, const pollfd* client, const pollfd* server);
-  void look_at_first_packet(Link& link, const char* data, std::size_t size);
+  void look_for_refusal(Link& link, const char* data, std::size_t size);
   bool picked(double share);
   void wake() const;
 

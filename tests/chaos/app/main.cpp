@@ -1,5 +1,5 @@
-// The application of the chaos test: writes that are acknowledged or not, on sessions that take their time to end. Table
-// `writes` (id) is the test's. Every request names its own id and is made once; nothing here repeats anything.
+// The application of the chaos test: writes that are acknowledged or not, on sessions that take their time to end. Tables
+// `writes` (id) and `burden` (n, t) are the test's. Every request names its own id and is made once; nothing here repeats anything.
 #include "hasty.hpp"
 
 #include <sluice/core/text.hpp>
@@ -56,14 +56,14 @@ class Writer final : public sluice::HttpWorker {
     co_return done();
   }
 
-  // Acknowledged: the write stands, then the connection is given up with temporary tables, which the server must drop first.
+  // Acknowledged: the write stands, then the connection is given up with something to clean up first.
   awaitable<Response> slow_exit(Request request) {
     const auto id = request.path<std::int64_t>("id");
     pool::Lease lease = co_await context().pool("main").acquire();
     auto& session = static_cast<sql::Session&>(lease.connection());
-    co_await burden(session, request.query<int>("tables", 10));
     sql::Statement insert = sql::make_statement("INSERT INTO writes (id) VALUES ($1)", id);
     co_await session.run(std::move(insert), Deadline::after(patience));
+    co_await burden(session, request.query<int>("burden", 10));
     lease.discard();
     co_return done();
   }
@@ -77,7 +77,7 @@ class Writer final : public sluice::HttpWorker {
     co_await session.begin(options, Deadline::after(patience));
     sql::Statement insert = sql::make_statement("INSERT INTO writes (id) VALUES ($1)", id);
     co_await session.run(std::move(insert), Deadline::after(patience));
-    co_await burden(session, request.query<int>("tables", 10));
+    co_await burden(session, request.query<int>("burden", 10));
     lease.discard();
     co_return done();
   }
@@ -98,15 +98,20 @@ class Writer final : public sluice::HttpWorker {
     co_return ended ? done() : Response::error(500, "the statement was not ended at its deadline");
   }
 
-  awaitable<void> burden(sql::Session& session, int tables) {
-    std::string script;
-    for (int i = 0; i < tables; ++i) {
-      const std::string name = sluice::text("burden", i);
-      script += db().dialect() == sql::Dialect::postgres
-                    ? sluice::text("CREATE TEMP TABLE ", name, " AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 50) AS n;")
-                    : sluice::text("CREATE TEMPORARY TABLE ", name, " ENGINE=InnoDB AS SELECT seq AS n, REPEAT('x', 100) AS t FROM seq_1_to_50;");
+  // What makes the session's end slow. PostgreSQL: temporary tables, which it must drop. MariaDB: a transaction left open, which
+  // it must roll back.
+  awaitable<void> burden(sql::Session& session, int size) {
+    if (db().dialect() == sql::Dialect::postgres) {
+      std::string script;
+      for (int i = 0; i < size; ++i)
+        script += sluice::text("CREATE TEMP TABLE burden", i, " AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 50) AS n;");
+      co_await session.run_script(std::move(script), Deadline::after(patience));
+      co_return;
     }
-    return session.run_script(std::move(script), Deadline::after(patience));
+    const sql::TransactionOptions options;
+    if (!session.in_transaction()) co_await session.begin(options, Deadline::after(patience));
+    sql::Statement rows(sluice::text("INSERT INTO burden (n, t) SELECT seq, REPEAT('x', 100) FROM seq_1_to_", size * 300), {});
+    co_await session.run(std::move(rows), Deadline::after(patience));
   }
 
   awaitable<void> pause(sluice::Duration time) {

@@ -13,7 +13,8 @@ namespace {
 constexpr const char* sessions_sql =
     "SELECT pid, coalesce((extract(epoch FROM backend_start) * 1000000)::bigint, 0), application_name, "
     "coalesce((extract(epoch FROM clock_timestamp() - backend_start) * 1000000)::bigint, 31536000000000) "
-    "FROM pg_stat_activity WHERE coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid() AND starts_with(application_name, $1)";
+    "FROM pg_stat_activity WHERE coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid() AND "
+    "starts_with(application_name, $1)";
 
 // reserved_connections exists from PostgreSQL 16 on.
 constexpr const char* capacity_sql =
@@ -35,6 +36,12 @@ std::uint32_t count_of(std::int64_t n) { return static_cast<std::uint32_t>(std::
 awaitable<void> PostgresInspector::open(Deadline deadline) {
   if (session_) throw Error("the inspector is open already");
   session_ = co_await dialer_.dial(deadline);
+  if (session_->session != 0) co_return;
+  // Its sessions come and go as it likes, and the end of a connection to it proves nothing.
+  const pool::CloseResult gone = co_await close(deadline);
+  throw pool::ConnectFailed("a connection pooler answers there: it hides the server's sessions, so no close can be confirmed and total: auto cannot be asked for; "
+                            "set servers.<name>.via: proxy and a total, or connect to PostgreSQL directly",
+                            gone == pool::CloseResult::confirmed, true);
 }
 
 PostgresSession& PostgresInspector::opened() {
@@ -61,7 +68,13 @@ awaitable<std::vector<pool::SeenSession>> PostgresInspector::sessions(Deadline d
   std::vector<sql::Value> parameters;
   parameters.push_back(sql::encode(identity_.instance + "."));
   sql::Statement statement(sessions_sql, std::move(parameters));
-  const sql::Rows rows = co_await opened().run(std::move(statement), deadline);
+  sql::Rows rows;
+  try {
+    rows = co_await opened().run(std::move(statement), deadline);
+  } catch (const sql::SqlError& e) {
+    if (e.error_class() != sql::Class::permission) throw;
+    throw pool::Forbidden("the role may not see the server's sessions: GRANT SELECT ON pg_catalog.pg_stat_activity TO this role");
+  }
   std::vector<pool::SeenSession> seen;
   for (const sql::Row row : rows) {
     // "shop." also begins the names of an instance "shop.eu".
@@ -75,6 +88,16 @@ awaitable<std::vector<pool::SeenSession>> PostgresInspector::sessions(Deadline d
     seen.push_back(std::move(one));
   }
   co_return seen;
+}
+
+awaitable<bool> PostgresInspector::absent(std::uint64_t session, std::uint64_t birth, Deadline) {
+  constexpr Duration lasting = 50ms, forgotten = 10s;
+  const TimePoint now = Clock::now();
+  std::erase_if(absent_since_, [&](const auto& entry) { return now - entry.second > forgotten; });
+  const auto entry = absent_since_.try_emplace({session, birth}, now).first;
+  if (now - entry->second < lasting) co_return false;
+  absent_since_.erase(entry);
+  co_return true;
 }
 
 awaitable<bool> PostgresInspector::end(const pool::SeenSession& session, Deadline deadline) {
