@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sluice::test {
 
@@ -53,6 +54,7 @@ class PoolLoop {
     pool::PoolResources resources;
     resources.share = table->share;
     resources.stats = &stats.emplace_back();
+    resources.call_sites = call_sites;
     resources.seed = 42;
     return pools.emplace_back(loop, std::move(options), std::make_unique<StubConnector>(loop, server), resources);
   }
@@ -84,6 +86,21 @@ class PoolLoop {
     }
     return true;
   }
+  // Runs a coroutine to its end and gives its result, or throws what it threw.
+  template <class T>
+  T run(awaitable<T> coroutine) {
+    std::optional<T> result;
+    std::exception_ptr failed;
+    bool done = false;
+    asio::co_spawn(loop, std::move(coroutine), [&](std::exception_ptr error, T value) {
+      failed = error;
+      result.emplace(std::move(value));
+      done = true;
+    });
+    if (!run_until([&] { return done; })) throw std::logic_error("the coroutine does not end");
+    if (failed) std::rethrow_exception(failed);
+    return std::move(*result);
+  }
   // Everything that can happen without time passing.
   void settle() {
     loop.restart();
@@ -103,6 +120,7 @@ class PoolLoop {
   std::shared_ptr<PermitRows> table;
   std::shared_ptr<StubServer> server = std::make_shared<StubServer>();
   std::list<shm::PoolStats> stats;
+  std::vector<shm::CallSite> call_sites = std::vector<shm::CallSite>(16);
   std::list<Caller*> order;
   asio::io_context loop{1};
   std::list<pool::Pool> pools;

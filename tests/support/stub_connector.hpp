@@ -5,6 +5,7 @@
 #include <sluice/pool/connector.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <set>
 #include <utility>
@@ -42,6 +43,10 @@ struct StubServer {
   std::set<std::uint64_t> sessions;  // open now
   std::size_t most_sessions = 0;
   std::uint32_t default_max = 0;
+  std::uint32_t max_requests = 1;  // on one connection
+  bool may_reclaim = false;
+  int interrupts = 0;
+  std::function<void(std::uint64_t session)> interrupted = {};
 };
 
 class StubConnection : public pool::Connection {
@@ -79,6 +84,12 @@ class StubConnector : public pool::Connector {
     co_return ok ? pool::CloseResult::confirmed : pool::CloseResult::unconfirmed;
   }
   std::uint32_t default_max() const noexcept override { return server_->default_max; }
+  std::uint32_t max_requests_per_connection() const noexcept override { return server_->max_requests; }
+  void interrupt(pool::Connection& connection) noexcept override {
+    ++server_->interrupts;
+    if (server_->interrupted) server_->interrupted(connection.session);
+  }
+  bool may_reclaim(const pool::Connection&) const noexcept override { return server_->may_reclaim; }
 
  private:
   awaitable<bool> perform(Does does, Deadline deadline) {

@@ -111,3 +111,53 @@ TEST_CASE("fail_fast: without waiters a failed connect is tried again for min_id
   t.pass(60s);
   CHECK(t.effects.connects.empty());
 }
+
+TEST_CASE("clear touches no idle connection: they are closed some at a time, and nobody gets them") {
+  CoreTest t({}, 300);
+  t.core->ready(t.now);
+  t.with_idle(200);
+  t.core->clear(t.now);
+  CHECK(t.effects.closes.empty());
+  CHECK(t.effects.wake <= t.now);
+  t.core->tick(t.now);
+  const std::size_t first = t.effects.closes.size();
+  CHECK(first > 0);
+  CHECK(first < 100);
+  CHECK(t.core->try_lease(t.now, 1) == nullptr);
+  for (int i = 0; i < 10; ++i) t.core->tick(t.now);
+  CHECK(t.effects.closes.size() == 200);
+  CHECK(t.core->numbers().idle == 0);
+}
+
+TEST_CASE("a refreshed pool goes on: new callers get new connections while the old ones are still being closed") {
+  CoreTest t({}, 300);
+  t.core->ready(t.now);
+  t.with_idle(200);
+  TestWaiter& before = t.acquire();
+  t.core->refresh(t.now);
+  TestWaiter& w = t.acquire();
+  REQUIRE_FALSE(w.answered());
+  PoolEntry& fresh = t.finish_connect();
+  CHECK(w.entry == &fresh);
+  t.give_back(fresh);
+  CHECK(t.core->try_lease(t.now, 1) == &fresh);
+  t.give_back(*before.entry);
+  CHECK(t.core->numbers().idle < 200);
+  t.core->close(t.now);
+  t.give_back(fresh);
+  CHECK(t.core->numbers().idle == 0);
+}
+
+TEST_CASE("an interrupting clear ends what holders run, and their connections are closed as stale, not as lost") {
+  CoreTest t;
+  t.core->ready(t.now);
+  PoolEntry& e = t.leased();
+  t.events.clear();
+  t.core->clear(t.now, Pending::interrupt);
+  CHECK(t.effects.interrupted == std::vector<std::uint64_t>{1});
+  CHECK(e.connection->broken);
+  CHECK(t.events == Strings{"pool_cleared"});
+  t.give_back(e);
+  CHECK(t.events == Strings{"pool_cleared", "returned 1", "closed 1 stale"});
+  CHECK(t.stats.lost.get() == 0);
+}
