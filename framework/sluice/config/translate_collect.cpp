@@ -53,6 +53,7 @@ class Collector {
     const Source source = read_source(content, file_, words_of(from_.openers), malformed);
     malformed.throw_if_any();
     variables_ = source.variables;
+    if (variables_) server_prefix_ = prefix_of_server(source.settings);
     for (const Setting& setting : source.settings) read(setting);
     if (out_.problems.empty() && out_.values.empty() && out_.urls.empty() && out_.remarks.empty())
       throw ConfigError(text("file ", file_, ": holds no setting of ", from_.title, "; check --from, or give the part that configures the pool"));
@@ -95,15 +96,36 @@ class Collector {
     return best;
   }
 
-  // Names of variables carry prefixes: DB_POOL_MAX is pool_max.
-  const ForeignOption* find_variable(std::string_view name) const {
-    while (true) {
-      if (const ForeignOption* option = find(std::string(name))) return option;
-      const std::size_t cut = name.find_first_of("_.");
-      if (cut == std::string_view::npos) return nullptr;
-      name.remove_prefix(cut + 1);
-      while (name.starts_with('_')) name.remove_prefix(1);
+  // Names of variables carry prefixes: DB_POOL_MAX is pool_max behind DB_.
+  struct Variable {
+    const ForeignOption* option = nullptr;
+    std::string_view prefix;
+  };
+  Variable find_variable(std::string_view name) const {
+    for (std::string_view rest = name;;) {
+      if (const ForeignOption* option = find(std::string(rest))) return {option, name.substr(0, name.size() - rest.size())};
+      const std::size_t cut = rest.find_first_of("_.");
+      if (cut == std::string_view::npos) return {};
+      rest.remove_prefix(std::min(rest.find_first_not_of("_.", cut), rest.size()));
     }
+  }
+
+  static bool names_server(const ForeignOption& option) {
+    return option.conversion >= Conversion::url && option.conversion <= Conversion::database;
+  }
+
+  // An environment holds more than one server (DB_HOST, MAIL_HOST): the pool's is the one with the most said about it.
+  std::string prefix_of_server(const std::vector<Setting>& settings) const {
+    std::map<std::string, int> weights;
+    for (const Setting& setting : settings) {
+      const Variable variable = find_variable(setting.path);
+      if (!variable.option) continue;
+      const std::string prefix(variable.prefix), plain = plain_name(prefix);
+      weights[prefix] += names_server(*variable.option) ? 2 : 0;
+      for (const std::string_view word : {"db", "database", "datasource"}) weights[prefix] += plain.find(word) != std::string::npos ? 1 : 0;
+    }
+    const auto most = std::max_element(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == weights.end() ? "" : most->first;
   }
 
   std::string pool_of(const std::string& path) const {
@@ -124,8 +146,11 @@ class Collector {
       if (position >= names.size()) return;  // an argument that is no setting, such as the function to pool
       setting.path = names[position];
     }
-    const ForeignOption* option = variables_ ? find_variable(setting.path) : find(setting.path);
+    const Variable variable = variables_ ? find_variable(setting.path) : Variable{find(setting.path), {}};
+    const ForeignOption* option = variable.option;
     if (!option) return unknown(setting);
+    if (variables_ && names_server(*option) && variable.prefix != server_prefix_ && !variable.prefix.empty())
+      return remark_plain(setting, "says where another server is: left alone");
     take(*option, pool_of(setting.path), setting);
   }
 
@@ -134,6 +159,7 @@ class Collector {
     for (const ForeignOption& option : from_.options) names.push_back(option.name);
     const std::string last = setting.path.substr(setting.path.rfind('.') + 1);
     const std::string_view near = closest(last, names.data(), names.data() + names.size());
+    if (variables_ && near.empty()) return remark_plain(setting, "is no option of the pool: left alone");
     problem(setting, text("is no option of ", from_.title, " that is known here", near.empty() ? "" : text("; did you mean \"", near, "\"?"),
                           "; it was left out"));
   }
@@ -264,6 +290,7 @@ class Collector {
   const Ecosystem& from_;
   const std::string& file_;
   bool variables_ = false;
+  std::string server_prefix_;  // of the variables that name the pool's server
   Collected out_;
 };
 

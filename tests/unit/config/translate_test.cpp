@@ -238,6 +238,19 @@ TEST_CASE("translate: Laravel, the variables of a .env file with their prefixes"
   accepted(t);
 }
 
+TEST_CASE("translate: an environment's other servers and variables are left alone, and said") {
+  const Translation t = from("laravel",
+                             "APP_NAME=Shop\nMAIL_HOST=mail\nMAIL_PORT=25\nMAIL_USERNAME=m\nDB_CONNECTION=mysql\nDB_HOST=db\nDB_PORT=3306\nDB_DATABASE=shop\n"
+                             "REDIS_HOST=cache\nREDIS_PASSWORD=hidden\nDB_POOL_MAX=7\n",
+                             ".env");
+  CHECK(values_of(t).at("pools.main.url") == "mysql://db:3306/shop");
+  CHECK(values_of(t).at("pools.main.max") == "7");
+  CHECK(contains(remarks_of(t), "MAIL_HOST: says where another server is: left alone"));
+  CHECK(contains(remarks_of(t), "REDIS_PASSWORD: says where another server is"));
+  CHECK(contains(remarks_of(t), "APP_NAME: is no option of the pool"));
+  accepted(t);
+}
+
 TEST_CASE("translate: mongoose, options and a url with parameters") {
   const Translation t = from("mongodb", "mongodb://me:pw@db:27017/app?maxPoolSize=50&minPoolSize=10&waitQueueTimeoutMS=2000&retryWrites=true&authSource=admin", "<stdin>");
   const auto values = values_of(t);
