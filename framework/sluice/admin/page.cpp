@@ -77,7 +77,8 @@ function showServers(servers) {
     const card = make("div", null, "card"), bar = make("div", null, "bar"), key = make("div", null, "key");
     const title = make("div");
     title.append(make("b", s.server + " "), make("span", s.state, tone[s.state] || "soft"),
-                 make("span", "  holds " + s.held + " of " + s.budget, "soft"));
+                 make("span", "  holds " + s.held + " of " + s.budget + (s.wished_total === null ? "" : " (set while running)"), "soft"));
+    if (s.shrinking) title.append(make("span", "  " + (s.in_force - s.budget) + " have to come back", "warn"));
     for (const [name, colour] of parts) {
       if (!s[name]) continue;
       const piece = make("i");
@@ -128,6 +129,7 @@ async function refresh() {
       { title: "held", value: p => p.held, number: true }, { title: "leased", value: p => p.leased, number: true },
       { title: "idle", value: p => p.idle, number: true }, { title: "waiting", value: p => p.waiting, number: true, tone: p => p.waiting ? "warn" : "" },
       { title: "acquires", value: p => count(p.acquires), number: true }, { title: "timeouts", value: p => count(p.timeouts), number: true },
+      { title: "lent", value: p => count(p.lent), number: true }, { title: "borrowed", value: p => count(p.borrowed), number: true },
       { title: "wait p99", value: p => p.acquire_wait_p99_ms === null ? "–" : p.acquire_wait_p99_ms.toFixed(2) + " ms", number: true },
       { title: "server", value: p => p.reachable === null ? "–" : p.reachable ? "reached" : "not reached", tone: p => p.reachable === false ? "bad" : "" },
       { title: "last error", value: p => p.last_error, wide: true }], pools);

@@ -1,5 +1,6 @@
 // The normal way to run: a master with forked children.
 #include <sluice/admin/admin.hpp>
+#include <sluice/config/transfer.hpp>
 #include <sluice/core/child.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/log.hpp>
@@ -7,6 +8,7 @@
 #include <sluice/core/text.hpp>
 #include <sluice/http/server.hpp>
 #include <sluice/launch/instance.hpp>
+#include <sluice/launch/janitor_process.hpp>
 #include <sluice/supervise/instance_lock.hpp>
 #include <sluice/supervise/supervisor.hpp>
 
@@ -85,13 +87,9 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
     inputs.admin_listener = admin_listener ? admin_listener.get() : -1;
     return admin::run(inputs);
   };
+  const Descriptor configuration = config::to_memory(config);
   entries.janitor = [&](int channel, std::uint64_t generation) {
-    instance.close_listeners();
-    control.reset();
-    admin_listener.reset();
-    log::set_name("janitor");
-    child::set_title(config.name + ": janitor");
-    return runtime::run_janitor(instance.janitor_inputs(channel, generation));
+    return execute_janitor(config.name, {channel, configuration.get(), instance.segment().file(), lock.file()}, generation);
   };
 
   lock.mark_running();

@@ -8,22 +8,15 @@
 #include <sluice/core/text.hpp>
 #include <sluice/core/version.hpp>
 #include <sluice/launch/instance.hpp>
+#include <sluice/launch/janitor_process.hpp>
+#include <sluice/launch/log_settings.hpp>
+
+#include <unistd.h>
 
 #include <iostream>
 
 namespace sluice {
 namespace {
-
-log::Settings log_settings(const config::Log& options) {
-  log::Settings settings;
-  if (options.level == "debug") settings.level = log::Level::debug;
-  if (options.level == "warning") settings.level = log::Level::warning;
-  if (options.level == "error") settings.level = log::Level::error;
-  if (options.level == "off") settings.level = log::Level::off;
-  settings.json = options.format == "json";
-  settings.file = options.file;
-  return settings;
-}
 
 int run(const std::vector<launching::Kind>& kinds, const config::Application& application, const std::vector<std::string>& arguments) {
   const config::Loaded loaded = config::load(application, arguments, config::process_environment());
@@ -47,7 +40,7 @@ int run(const std::vector<launching::Kind>& kinds, const config::Application& ap
     std::cout << "the configuration is valid\n";
     return 0;
   }
-  log::configure(log_settings(loaded.config.log));
+  log::configure(launching::log_settings(loaded.config.log));
   return loaded.config.foreground ? launching::run_foreground(loaded.config, kinds) : launching::run_cluster(loaded.config, kinds);
 }
 
@@ -67,6 +60,8 @@ int launch(int argc, char** argv, const std::vector<launching::Kind>& kinds, con
   application.defaults = options.defaults;
   for (const auto& kind : kinds) application.kinds.emplace_back(kind.name);
   try {
+    // As every child of a master ends: a thread of its own may still be asking a name server.
+    if (const auto code = launching::run_executed_janitor(arguments)) ::_exit(*code);
     if (!arguments.empty() && arguments.front() == "ctl") return admin::ctl(name, {arguments.begin() + 1, arguments.end()});
     return run(kinds, application, arguments);
   } catch (const config::UsageError& e) {

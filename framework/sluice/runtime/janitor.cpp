@@ -6,6 +6,7 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/pool/registry.hpp>
+#include <sluice/pool/statement_cancel.hpp>
 #include <sluice/runtime/channel.hpp>
 #include <sluice/runtime/identity.hpp>
 
@@ -50,6 +51,7 @@ class Attendant {
         backoff = 100ms;
       } catch (const std::exception& e) {
         problem = e.what();
+        if (const std::size_t at = problem.find("servers.<name>"); at != std::string::npos) problem.replace(at, 14, text("servers.", server().name));
       }
       if (!problem.empty()) {
         if (problem != last_problem_) log::warning(text("server '", server().name, "': cannot ask: ", problem, "; trying again"));
@@ -61,7 +63,7 @@ class Attendant {
       } else {
         if (!last_problem_.empty()) log::info(text("server '", server().name, "' answers again"));
         last_problem_.clear();
-        server().janitor_error.set("");
+        server().janitor_error.set(weakness_);
         co_await pause(look_again);
       }
     }
@@ -73,9 +75,10 @@ class Attendant {
   shm::Server& server() const { return in_.segment->servers()[server_]; }
 
   bool needed() const {
-    if (server().answered.get() == 0) return true;
+    if (!shm::is_answer(server().answered.get())) return true;
     const auto rows = in_.segment->rows(server_);
-    return budget::count(rows).of(budget::RowState::quarantined) > 0;  // the confirm permit of an earlier janitor included
+    if (budget::count(rows).of(budget::RowState::quarantined) > 0) return true;  // the confirm permit of an earlier janitor included
+    return std::any_of(rows.begin(), rows.end(), [](shm::Row& row) { return pool::StatementCancel(row.cancel).is_asked(); });
   }
 
   awaitable<void> disconnect_when_unneeded() {
@@ -90,16 +93,41 @@ class Attendant {
       if (!connected) co_return;  // the confirm permit is not free yet
     }
     last_use_ = Clock::now();
-    shm::Server& s = server();
-    if (s.answered.get() == 0) {
-      const pool::Capacity capacity = co_await inspector_->capacity(Deadline::after(ask_timeout));
-      s.max_connections.set(capacity.max_connections);
-      s.reserved.set(capacity.reserved);
-      s.user_limit.set(capacity.user_limit);
-      s.authentication_timeout_ms.set(static_cast<std::uint64_t>(to_millis(capacity.authentication_timeout)));
-      s.answered.publish(1);
-    }
+    if (!asked_ || !shm::is_answer(server().answered.get())) co_await ask_capacity();
+    co_await cancel_statements();
     co_await sweep();
+  }
+
+  // Once with every connection: the server may have been started again with other numbers.
+  awaitable<void> ask_capacity() {
+    const pool::Capacity capacity = co_await inspector_->capacity(Deadline::after(ask_timeout));
+    asked_ = true;
+    shm::Server& s = server();
+    const std::uint64_t last = s.answered.get();
+    const auto timeout = static_cast<std::uint64_t>(to_millis(capacity.authentication_timeout));
+    if (shm::is_answer(last) && s.max_connections.get() == capacity.max_connections && s.reserved.get() == capacity.reserved &&
+        s.user_limit.get() == capacity.user_limit && s.authentication_timeout_ms.get() == timeout)
+      co_return;
+    if (shm::is_answer(last)) s.answered.set(last + 1);
+    std::atomic_thread_fence(std::memory_order_release);  // nobody sees new numbers under the old answer's
+    s.max_connections.set(capacity.max_connections);
+    s.reserved.set(capacity.reserved);
+    s.user_limit.set(capacity.user_limit);
+    s.authentication_timeout_ms.set(timeout);
+    s.answered.publish(shm::is_answer(last) ? last + 2 : last + 1);
+  }
+
+  // Owners that cannot do it themselves ask for the end of what their session runs.
+  awaitable<void> cancel_statements() {
+    const auto rows = in_.segment->rows(server_);
+    for (std::uint32_t i = 1; i < rows.size(); ++i) {
+      pool::StatementCancel request(rows[i].cancel);
+      if (!request.is_asked() || !request.take()) continue;
+      const std::uint64_t session = rows[i].session.load(), birth = rows[i].session_birth.load();
+      // Only a request that was carried out, or surely never will be, is done: else the owner gives the connection up.
+      if (session != 0) co_await inspector_->cancel(session, birth, Deadline::after(ask_timeout));
+      request.done();
+    }
   }
 
   awaitable<void> sweep() {
@@ -110,7 +138,19 @@ class Attendant {
       const budget::RowView view = budget::read(rows, i);
       if (view.owner.state != budget::RowState::disabled && view.owner.state != budget::RowState::free) input.rows.push_back(view);
     }
-    std::vector<pool::SeenSession> seen = co_await inspector_->sessions(Deadline::after(ask_timeout));
+    sightings_.look(input.rows, input.now_nanos);
+    std::vector<pool::SeenSession> seen;
+    std::string forbidden;
+    try {
+      seen = co_await inspector_->sessions(Deadline::after(ask_timeout));
+    } catch (const pool::Forbidden& e) {
+      forbidden = e.what();
+    }
+    if (!forbidden.empty()) {
+      release_unseen(input, forbidden);
+      co_return;
+    }
+    weakness_.clear();
     const std::string nonce = identity_of(*in_.segment, 0, 0).nonce;
     for (const pool::SeenSession& s : seen) {
       budget::Session session;
@@ -119,12 +159,20 @@ class Attendant {
       session.life = budget::Life{static_cast<std::uint16_t>(s.identity.slot), s.identity.generation};
       session.this_fleet = s.identity.nonce == nonce;
       session.age = s.age;
+      session.named = s.known_by == pool::KnownBy::name;
+      session.maybe_ours = s.known_by == pool::KnownBy::user;
+      session.older = s.older;
       input.sessions.push_back(session);
     }
     input.authentication_timeout = std::chrono::milliseconds(server().authentication_timeout_ms.get());
     input.ended = [this](budget::Life life) { return ended(life); };
     const budget::SweepPlan plan = budget::plan_sweep(input);
     for (const budget::RowView& row : plan.release) {
+      if (row.session != 0) {
+        const bool absent = co_await inspector_->absent(row.session, row.session_birth, Deadline::after(ask_timeout));
+        if (!absent) continue;
+      }
+      sightings_.forget(row.row);
       if (budget::release_proven(rows[row.row], row.owner, now_nanos())) server().confirmed_rows.add();
     }
     for (const std::size_t i : plan.end) {
@@ -136,6 +184,25 @@ class Attendant {
         log::debug(text("server '", server().name, "': cannot end session ", seen[i].session, ": ", e.what()));
       }
     }
+  }
+
+  // Nobody may tell which sessions exist. What was closed or lost this long ago is taken for gone: weaker, but the budget works.
+  void release_unseen(const budget::SweepInput& input, const std::string& why) {
+    const Duration enough = authentication_timeout() + budget::invisibility_margin;
+    for (const budget::RowView& row : input.rows) {
+      if (row.owner.state != budget::RowState::quarantined || std::chrono::nanoseconds(input.now_nanos - row.changed_nanos) <= enough) continue;
+      sightings_.forget(row.row);
+      if (budget::release_proven(in_.segment->rows(server_)[row.row], row.owner, now_nanos())) server().confirmed_rows.add();
+    }
+    const std::string weakness =
+        text(why, "; until then a session that is not seen to end counts as gone after ", to_millis(enough), " ms, and orphans are not ended");
+    if (weakness != weakness_) log::warning(text("server '", server().name, "': ", weakness));
+    weakness_ = weakness;
+  }
+
+  Duration authentication_timeout() const {
+    const Duration known = std::chrono::milliseconds(server().authentication_timeout_ms.get());
+    return known > Duration::zero() ? known : Duration(60s);
   }
 
   bool ended(budget::Life life) const {
@@ -155,11 +222,12 @@ class Attendant {
     const budget::Owner owner = budget::Owner::unpack(row.owner.load());
     if (owner.state == budget::RowState::quarantined && owner.life.slot == budget::janitor_slot) {
       // Its session is that of a dead client; one that may still be starting is waited for as long as the server would.
-      const Duration known = std::chrono::milliseconds(server().authentication_timeout_ms.get());
-      const Duration starting = (known > Duration::zero() ? known : Duration(60s)) + budget::invisibility_margin;
+      const Duration starting = authentication_timeout() + budget::invisibility_margin;
       const Duration enough = row.session.load() != 0 ? own_predecessor_grace : starting;
       if (std::chrono::nanoseconds(now_nanos() - row.changed_nanos.load()) > enough) budget::release_proven(row, owner, now_nanos());
     }
+    // After an unclean end the permit is free, but the earlier fleet's janitor may have left a session on it.
+    if (server().unclean_start != 0 && std::chrono::nanoseconds(now_nanos() - in_.segment->header().started_nanos) < own_predecessor_grace) co_return false;
     const auto claimed = share_.claim(now_nanos());
     if (!claimed) co_return false;
     inspector_ = driver_.make_inspector(options_, identity_of(*in_.segment, budget::janitor_slot, in_.generation));
@@ -181,6 +249,7 @@ class Attendant {
         share_.quarantined(0, now_nanos());
       throw Error(cause);
     }
+    asked_ = false;
     share_.connected(0, inspector_->session(), inspector_->session_birth(), now_nanos());
     co_return true;
   }
@@ -216,6 +285,9 @@ class Attendant {
   std::unique_ptr<pool::Inspector> inspector_;
   TimePoint last_use_{};
   std::string last_problem_;
+  budget::Sightings sightings_;
+  std::string weakness_;  // why confirmations are weaker than they could be
+  bool asked_ = false;    // for the capacity, over this connection
   bool idle_ = false;
   bool ending_ = false;
   bool closed_ = false;

@@ -16,6 +16,7 @@ class InstanceLock {
   // ExitError(temporary) if another instance runs, ExitError(unavailable) if the path is unusable.
   InstanceLock(const std::string& path, const std::string& instance, Duration patience);
 
+  int file() const noexcept { return file_.get(); }
   bool last_end_was_clean() const noexcept { return clean_; }
   // Call before the first connection can be made: from here on only mark_clean() makes the end a clean one.
   void mark_running();
