@@ -83,12 +83,21 @@ void run_chaos(Database& database) {
   Writers writers(cluster.http_port(), clients, seed);
   Monkey monkey(cluster, database, relay, seed);
 
+  // First the server is full.
+  REQUIRE(eventually(30s, [&] { return peak.most() >= permits - 1; }));
   const auto end = Clock::now() + options().duration;
-  while (Clock::now() < end && database.refused(relay) == 0) monkey.act();
+  while ((Clock::now() < end || (!monkey.content() && Clock::now() < end + 60s)) && database.refused(relay) == 0) monkey.act();
   monkey.calm();
-  // It serves again before it is looked at.
+  // It serves again before it is looked at. A janitor that died in the very first connect after an unclean start knows no
+  // authentication timeout but the longest, a minute, before which nobody may connect.
   const std::uint64_t before = writers.acknowledged();
-  CHECK_MESSAGE(eventually(30s, [&] { return writers.acknowledged() > before + 200; }), "nobody is served any more");
+  const auto calm = Clock::now();
+  if (!eventually(90s, [&] { return writers.acknowledged() > before + 200; })) {
+    FAIL_CHECK("nobody is served any more: " << writers.last_refusal() << "\npools: " << cluster.ctl({"pools"}).out
+                                             << "permits: " << cluster.ctl({"permits"}).out << "deeds:\n"
+                                             << monkey.deeds());
+  }
+  report() << "served again after " << sluice::to_millis(Clock::now() - calm) << " ms" << std::endl;
   writers.stop();
   std::string wrong;
   eventually(30s, [&] { return (wrong = disagreement(cluster, database)).empty(); });
@@ -109,11 +118,8 @@ void run_chaos(Database& database) {
   CHECK(totals.went_back() == "");
   CHECK(relay.broken() == "");
 
-  // It was no walk in the park: the server was full, and the deeds were done.
-  CHECK(peak.most() >= permits - 1);
   CHECK(totals.samples() > 0);
-  for (const char* deed : {"kill a worker", "kill the master", "restart the database", "cut the network", "reset connections", "scale"})
-    CHECK_MESSAGE(monkey.done(deed) > 0, std::string(deed));
+  CHECK_MESSAGE(monkey.content(), monkey.summary());
 
   CHECK(cluster.stop(SIGTERM, 20s) == 0);
   CHECK(cluster.leftovers() == "");

@@ -72,7 +72,11 @@ void Monkey::act() {
     chosen = std::discrete_distribution<std::size_t>(weights.begin(), weights.end())(random_);
   }
   const Kind& kind = kinds()[chosen];
-  if ((this->*kind.act)()) ++counts_[kind.name];
+  const bool done = (this->*kind.act)();
+  if (done)
+    ++counts_[kind.name];
+  else if (counts_[kind.name] == 0)
+    bag_.insert(bag_.begin(), chosen);  // again, later
   spend(std::chrono::milliseconds(number(30, 500)));
 }
 
@@ -186,7 +190,7 @@ bool Monkey::scale() {
 
 // To what the present workers allow, for a budget below their floors is refused; now and then to one that is.
 bool Monkey::change_budget() {
-  if (!budget_can_change_) return false;
+  if (!budget_can_change_) return true;
   wait_for_master();
   const int budget = number(2, permits);
   if (number(0, 3) > 0) cluster_.ctl({"scale", "web=" + std::to_string(number(1, budget - 1))}, 5s);

@@ -23,6 +23,8 @@ class Monkey {
 
   // One deed, and then a random pause. Each kind of deed is done once before any is done again.
   void act();
+  // Has everything been done at least once?
+  bool content() const noexcept { return bag_.empty(); }
   // Everything runs again, nothing is paused or cut; as many workers and permits as at first.
   void calm();
 

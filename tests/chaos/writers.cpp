@@ -50,16 +50,20 @@ void Writers::write(std::uint64_t seed) {
     const Way& way = pick(std::uniform_real_distribution<double>(0, 1)(random));
     const std::int64_t id = next_++;
     int status = 0;
+    std::string words;
     try {
       const int burden = std::uniform_int_distribution<int>(0, 3)(random) == 0 ? 60 : 8;  // how slowly a session ends
       const std::string target = "/" + std::string(way.name) + "/" + std::to_string(id) + "?burden=" + std::to_string(burden);
-      status = static_cast<int>(sluice::http::fetch(sluice::test::local(http_port_), "POST", target, "", 10s).status);
+      const auto response = sluice::http::fetch(sluice::test::local(http_port_), "POST", target, "", 10s);
+      status = static_cast<int>(response.status);
+      words = response.body;
     } catch (const std::exception&) {
       // Nobody answered: the write may have happened or not.
     }
     {
       const std::lock_guard lock(mutex_);
       ++statuses_[status];
+      if (status >= 300) last_refusal_ = std::to_string(status) + " " + words;
       if (way.given_up)
         given_up_.push_back(id);
       else if (status >= 200 && status < 300)
@@ -87,6 +91,11 @@ std::string Writers::contradictions(const std::map<std::int64_t, int>& there) co
     if (id >= next_.load()) out += "write " + std::to_string(id) + " was never asked for\n";
   }
   return out;
+}
+
+std::string Writers::last_refusal() {
+  const std::lock_guard lock(mutex_);
+  return last_refusal_;
 }
 
 std::string Writers::answers() const {

@@ -18,6 +18,8 @@ class Writers {
   ~Writers();
 
   std::uint64_t acknowledged() const noexcept { return acknowledged_count_.load(); }
+  // The last answer that was none of 2xx, with its words.
+  std::string last_refusal();
   // Waits for the answers in flight and ends. Once.
   void stop();
 
@@ -38,6 +40,7 @@ class Writers {
   std::vector<std::int64_t> acknowledged_;
   std::vector<std::int64_t> given_up_;
   std::map<int, std::uint64_t> statuses_;  // 0: no answer
+  std::string last_refusal_;
   std::vector<std::thread> threads_;
 };
 

@@ -1,15 +1,11 @@
 // Every place where a kill could break the budget, one after the other: a real worker's child process is stopped there, looked
 // at, killed, and cleaned up after, on a real PostgreSQL. The list of places is what a first, undisturbed life went through.
-//
-// Short form: every third place, with a first one chosen at random, the owner words all; STEPKILL_ALL=1 takes every place.
 #include <doctest/doctest.h>
 
 #include <sluice/budget/permit_table.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -66,19 +62,13 @@ TEST_CASE("Killed at any owner word or driver call, a worker leaves no session w
     CHECK_MESSAGE(std::any_of(points.begin(), points.end(), [&](const std::string& p) { return p.find('"' + std::string(word) + '"') != p.npos; }),
                   word);
 
-  const char* all = std::getenv("STEPKILL_ALL");
-  const std::size_t stride = all && std::string(all) == "1" ? 1 : 3;
-  const std::size_t offset = std::random_device{}() % stride;
-  std::cout << "stepkill: " << points.size() << " points, " << words << " of them at owner words; every " << stride << ". of the others from "
-            << offset << std::endl;
+  std::cout << "stepkill: " << points.size() << " points, " << words << " of them at owner words" << std::endl;
 
   Recovery recovery(server.url(), server.port(), authentication_timeout);
   std::size_t killed = 0, sessions_at_kill = 0;
   std::vector<std::string> missed;
   const auto began = Clock::now();
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const std::string& target = points[i];
-    if (!is_owner_word(target) && i % stride != offset) continue;
+  for (const std::string& target : points) {
     bool met = false;
     // A socket may be read once more or less from life to life.
     for (int attempt = 0; attempt < 3 && !met; ++attempt) {
