@@ -95,6 +95,9 @@ awaitable<void> MysqlSession::execute(PreparedRef& prepared, const sql::Statemen
   for (bool again : {true, false}) {
     MYSQL_STMT* const s = prepared->handle;
     if (!prepared->translated.order.empty()) mysql_stmt_bind_param(s, parameters.bindings());
+    // Forgets the columns that it saw last time: where the table has others now, the library would give up the answer (2057),
+    // though the statement has run.
+    s->field_count = 0;
     int failed = 0;
     auto step = [&](int ready) { return ready ? mysql_stmt_execute_cont(&failed, s, ready) : mysql_stmt_execute_start(&failed, s); };
     co_await perform(step, statement.sql, deadline);
