@@ -90,9 +90,9 @@ Result hand_offs(StubPool& stub) {
   const std::uint64_t before = course.served;
   allocations = 0;
   counting = true;
-  const auto began = std::chrono::steady_clock::now();
+  const double began = processor_nanos();
   while (course.served < callers * (rounds - 1)) stub.loop.poll_one();
-  const double nanos = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count();
+  const double nanos = processor_nanos() - began;
   counting = false;
   const auto n = static_cast<double>(course.served - before);
   result.nanos = nanos / n;
@@ -106,9 +106,9 @@ double posts(StubPool& stub) {
   std::uint32_t ended = 0;
   for (std::uint32_t i = 0; i < callers; ++i) asio::co_spawn(stub.loop, poster(stub.loop, rounds, ended), rethrow);
   stub.loop.restart();
-  const auto began = std::chrono::steady_clock::now();
+  const double began = processor_nanos();
   while (ended < callers) stub.loop.poll_one();
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count() / (callers * static_cast<double>(rounds + 1));
+  return (processor_nanos() - began) / (callers * static_cast<double>(rounds + 1));
 }
 
 }  // namespace
@@ -132,7 +132,8 @@ int main() {
     out_of_order += result.out_of_order;
   }
   report("waiters.hand_off", pairs, "ns", "× one post of a coroutine", at_most(1000, pairs.value()));
-  report("waiters.memory", memory, "B", "of 256 bytes for each waiter, the caller's own frame not counted", at_most(256, memory.value()));
+  report("waiters.memory", memory, "B", "of 256 bytes for each waiter, with the frame that Asio keeps it in; the caller's own not counted",
+         at_most(256, memory.value()));
   report("waiters.allocations", allocated, "", "allocations for each hand-off, once everybody has waited", at_most(0.001, allocated.value()));
   std::printf("%-36s %9.3f %11llu %-4s of %llu leases were not served first come, first served; figure: at most 0, %s\n", "waiters.out_of_order", 0.0,
               static_cast<unsigned long long>(out_of_order), "", static_cast<unsigned long long>(7 * callers * rounds),
