@@ -35,12 +35,18 @@ class FailPoint {
 class MockConnector final : public pool::Connector {
  public:
   // `failing` is called before a connect fails: what watches the server reacts before the pool does.
+  std::uint32_t requests_per_connection = 1;
+  std::function<void(std::uint64_t session)> resetting;
   MockConnector(asio::io_context& loop, FailPoint fail_point, std::function<void()> failing)
       : loop_(loop), fail_point_(fail_point), failing_(std::move(failing)) {}
 
   awaitable<std::unique_ptr<pool::Connection>> connect(Deadline deadline) override;
   awaitable<void> ping(pool::Connection&, Deadline) override { co_return; }
-  awaitable<void> reset(pool::Connection&, Deadline) override { co_return; }
+  awaitable<void> reset(pool::Connection& connection, Deadline) override {
+    if (resetting) resetting(connection.session);
+    co_return;
+  }
+  std::uint32_t max_requests_per_connection() const noexcept override { return requests_per_connection; }
   awaitable<pool::CloseResult> close(std::unique_ptr<pool::Connection> connection, Deadline) noexcept override {
     connection.reset();
     co_return pool::CloseResult::confirmed;

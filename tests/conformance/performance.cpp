@@ -4,6 +4,10 @@
 
 #include <sluice/core/text.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+#include <functional>
+#include <memory>
 #include <set>
 
 namespace sluice::conformance {
@@ -19,10 +23,25 @@ std::uint32_t count_of(const Json& options, const char* name, std::uint32_t othe
 
 Duration millis_of(const Json& options, const char* name) { return std::chrono::milliseconds(options.value(name, std::int64_t{0})); }
 
+// What the specification does not know: scenarios of our own say it under "sluice".
+void add_own(config::Pool& options, const Json& own) {
+  for (const auto& [name, value] : own.items()) {
+    if (name == "maxLifetimeMS")
+      options.max_lifetime = std::chrono::milliseconds(value.get<std::int64_t>());
+    else if (name == "maxUses")
+      options.max_uses = value.get<std::uint64_t>();
+    else if (name == "queueLimit")
+      options.queue_limit = value.get<std::uint32_t>();
+    else if (name != "hooks" && name != "requestsPerConnection")
+      throw Error(text("poolOptions: sluice: '", name, "' is not known"));
+  }
+  options.lifetime_jitter = 0;
+}
+
 // What the specification does not know is switched off, so that only what it asks for can happen.
 config::Pool options_of(const Json& given) {
   static const std::set<std::string> known = {
-      "maxPoolSize", "minPoolSize", "maxIdleTimeMS", "maxConnecting", "waitQueueTimeoutMS", "backgroundThreadIntervalMS", "appName"};
+      "maxPoolSize", "minPoolSize", "maxIdleTimeMS", "maxConnecting", "waitQueueTimeoutMS", "backgroundThreadIntervalMS", "appName", "sluice"};
   for (const auto& [name, value] : given.items()) {
     if (!known.contains(name)) throw Error(text("poolOptions: '", name, "' is not known"));
   }
@@ -38,7 +57,44 @@ config::Pool options_of(const Json& given) {
   options.connect_backoff_min = options.connect_backoff_max = 1ms;
   options.soft_idle_timeout = options.max_lifetime = options.keepalive = 0s;
   options.validate_after = Duration::max();
+  options.leak_after = 0s;
+  add_own(options, given.value("sluice", Json::object()));
   return options;
+}
+
+// `times` times.
+std::function<void()> fails(int times) {
+  return [left = std::make_shared<int>(times)] {
+    if ((*left)-- > 0) throw Error("the hook was told to fail");
+  };
+}
+
+awaitable<void> nothing() { co_return; }
+
+// How often each of them fails: {"beforeLease": 1, …}. A hook that is not named is not set.
+pool::Hooks hooks_of(const Json& own) {
+  const Json given = own.value("hooks", Json::object());
+  pool::Hooks hooks;
+  for (const auto& [name, times] : given.items()) {
+    const auto fail = fails(times.get<int>());
+    if (name == "beforeConnect") {
+      hooks.before_connect = fail;
+    } else if (name == "afterConnect") {
+      hooks.after_connect = [fail](pool::Connection&, Deadline) {
+        fail();
+        return nothing();
+      };
+    } else if (name == "beforeLease") {
+      hooks.before_lease = [fail](pool::Connection&) { fail(); };
+    } else if (name == "afterReturn") {
+      hooks.after_return = [fail](pool::Connection&) { fail(); };
+    } else if (name == "beforeClose") {
+      hooks.before_close = [fail](pool::Connection&) { fail(); };
+    } else {
+      throw Error(text("poolOptions: hook '", name, "' is not known"));
+    }
+  }
+  return hooks;
 }
 
 Json told_options(const Json& given) {
@@ -60,6 +116,8 @@ const char* type_of(pool::Phase phase) {
     case pool::Phase::wait_timeout: return "WaitQueueTimeoutError";
     case pool::Phase::paused:
     case pool::Phase::connect: return "PoolClearedError";
+    case pool::Phase::queue_full: return "QueueFullError";
+    case pool::Phase::hook: return "HookError";
     default: return to_text(phase);
   }
 }
@@ -86,10 +144,16 @@ pool::Pool Performance::make_pool(const Json& scenario) {
   resources.share->set_max_connecting(count_of(given, "maxConnecting", 2));
   resources.seed = 1;
   resources.fail_fast = true;
-  resources.background = given.value("backgroundThreadIntervalMS", 1) > 0;
+  const auto interval = given.value("backgroundThreadIntervalMS", std::int64_t{1});
+  resources.background = interval > 0;
+  if (given.contains("backgroundThreadIntervalMS") && interval > 0) resources.ageing_every = std::chrono::milliseconds(interval);
+  const Json own = given.value("sluice", Json::object());
+  resources.hooks = hooks_of(own);
   FailPoint fail_point;
   if (scenario.contains("failPoint")) fail_point = FailPoint(scenario["failPoint"], given.value("appName", std::string()));
   auto connector = std::make_unique<MockConnector>(loop_, fail_point, [this] { server_fails(); });
+  connector->requests_per_connection = count_of(own, "requestsPerConnection", 1);
+  connector->resetting = [this](std::uint64_t session) { recorder_.note({{"type", "ConnectionReset"}, {"address", address}, {"connectionId", session}}); };
   return pool::Pool(loop_, options_of(given), std::move(connector), std::move(resources));
 }
 
@@ -188,6 +252,10 @@ awaitable<void> Performance::perform(const Json& operation) {
     co_await check_out(operation);
   } else if (name == "checkIn") {
     check_in(operation);
+  } else if (name == "markDirty") {
+    labelled(operation)->second->dirty = true;
+  } else if (name == "useInFork") {
+    use_in_fork();
   } else if (name == "start") {
     Thread& target = threads_.try_emplace(operation.at("target").get<std::string>(), loop_).first->second;
     asio::co_spawn(loop_, run_thread(target), [&target](const std::exception_ptr& error) {
@@ -209,7 +277,12 @@ awaitable<void> Performance::perform(const Json& operation) {
 }
 
 awaitable<void> Performance::check_out(const Json& operation) {
-  pool::Lease lease = co_await pool_->acquire();
+  static const std::map<std::string, pool::Priority> classes = {
+      {"high", pool::Priority::high}, {"normal", pool::Priority::normal}, {"low", pool::Priority::low}};
+  const pool::Wish wish(classes.at(operation.value("priority", "normal")));
+  const bool shared = operation.value("shared", false);
+  auto checkout = shared ? pool_->acquire_shared(wish) : pool_->acquire(wish);
+  pool::Lease lease = co_await std::move(checkout);
   if (operation.contains("label"))
     labelled_[operation["label"].get<std::string>()] = std::move(lease);
   else
@@ -217,11 +290,37 @@ awaitable<void> Performance::check_out(const Json& operation) {
 }
 
 void Performance::check_in(const Json& operation) {
-  const std::string label = operation.at("connection").get<std::string>();
-  const auto found = labelled_.find(label);
-  if (found == labelled_.end()) throw Error(text("checkIn: no connection is labelled '", label, "'"));
+  const auto found = labelled(operation);
   found->second.release();
   labelled_.erase(found);
+}
+
+std::map<std::string, pool::Lease>::iterator Performance::labelled(const Json& operation) {
+  const std::string label = operation.at("connection").get<std::string>();
+  const auto found = labelled_.find(label);
+  if (found == labelled_.end()) throw Error(text("no connection is labelled '", label, "'"));
+  return found;
+}
+
+// The pool must refuse every use in a child, and the child's leases must not give anything back.
+void Performance::use_in_fork() {
+  const pid_t child = ::fork();
+  if (child < 0) throw Error("fork failed");
+  if (child == 0) {
+    int accepted = 0;
+    try {
+      static_cast<void>(pool_->try_acquire());
+      accepted = 1;
+    } catch (const Error&) {
+    }
+    const std::size_t before = recorder_.events().size();
+    labelled_.clear();
+    held_.clear();
+    ::_exit(accepted + (recorder_.events().size() == before ? 0 : 2));
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error("the pool was used in a forked child");
 }
 
 awaitable<void> Performance::wait_for_event(const Json& operation) {

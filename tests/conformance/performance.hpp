@@ -52,6 +52,8 @@ class Performance {
   awaitable<void> perform(const Json& operation);
   awaitable<void> check_out(const Json& operation);
   void check_in(const Json& operation);
+  std::map<std::string, pool::Lease>::iterator labelled(const Json& operation);
+  void use_in_fork();
   awaitable<void> wait_for_event(const Json& operation);
   awaitable<void> let_others_run();
   void main_ended(const std::exception_ptr& error);

@@ -10,6 +10,8 @@ std::int64_t millis(Duration d) { return std::chrono::duration_cast<std::chrono:
 const char* reason_of(pool::CloseReason reason) {
   switch (reason) {
     case pool::CloseReason::stale: return "stale";
+    case pool::CloseReason::lifetime: return "lifetime";
+    case pool::CloseReason::uses: return "uses";
     case pool::CloseReason::pool_closed: return "poolClosed";
     case pool::CloseReason::error:
     case pool::CloseReason::discarded: return "error";
@@ -20,7 +22,7 @@ const char* reason_of(pool::CloseReason reason) {
 const char* reason_of(pool::Phase phase) {
   switch (phase) {
     case pool::Phase::closed: return "poolClosed";
-    case pool::Phase::queue_full:
+    case pool::Phase::queue_full: return "queueFull";
     case pool::Phase::cancelled:
     case pool::Phase::wait_timeout: return "timeout";
     default: return "connectionError";
@@ -78,8 +80,16 @@ void Recorder::record(const pool::Event& event) {
       told["duration"] = since_checkout();
       break;
     case EventType::returned: named("ConnectionCheckedIn"); break;
+    case EventType::hook_failed:
+      named("HookFailed");
+      told["detail"] = std::string(event.detail);
+      break;
     default: return;  // of Sluice's own
   }
+  note(std::move(told));
+}
+
+void Recorder::note(Json told) {
   events_.push_back(std::move(told));
   for (asio::steady_timer* watcher : watchers_) watcher->cancel();
 }

@@ -23,6 +23,8 @@ class Recorder {
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
+  // Something that the pool does not tell.
+  void note(Json told);
   // The pool's observer.
   void record(const pool::Event& event);
   // Told with the next "cleared": the pool does not keep what it was asked.
