@@ -5,6 +5,7 @@
 #include <sluice/admin/metrics.hpp>
 #include <sluice/admin/page.hpp>
 #include <sluice/admin/presentable.hpp>
+#include <sluice/admin/statements.hpp>
 #include <sluice/admin/views.hpp>
 #include <sluice/admin/what_if.hpp>
 #include <sluice/core/log.hpp>
@@ -46,6 +47,7 @@ Api::Api(const shm::Segment& segment, const config::Config& config, MasterChanne
   get("/api/workers", [this] { return Response::json(workers_view(segment_, now_nanos(), usage_)); });
   get("/api/pools", [this] { return Response::json(pools_view(segment_, &pools_, now_nanos())); });
   get("/api/permits", [this] { return Response::json(permits_view(segment_, now_nanos())); });
+  get("/api/statements", [this] { return Response::json(statements_view(segment_, now_nanos())); });
   router_.add("GET", "/api/budget", [this](http::Request request) { return budget(std::move(request)); });
   get("/metrics", [this] {
     Response response = Response::text(metrics(segment_, now_nanos(), usage_));

@@ -26,6 +26,7 @@ constexpr Command commands[] = {
      "In thread mode several slots show one pid and one resident size: their process's.\n"},
     {"pools", "", 0, 0, "--json", "every pool of every worker", "\"wait p99\" is the time from asking for a connection to having it.\n"},
     {"permits", "", 0, 0, "--json", "who holds which connection, since when, from which line", ""},
+    {"statements", "", 0, 0, "--json", "the SQL statements that run now, longest first", "Without parameter values.\n"},
     {"budget", "[set SERVER=N|auto] [--what-if workers=N instances=N]", 0, 2, "--json --what-if", "the budget of every server, its arithmetic, and its change",
      "  budget                                    as it is; while a lower one waits for connections: who holds them\n"
      "  budget set main=30                        30 connections for server main, now, until the instance ends\n"
@@ -42,13 +43,13 @@ constexpr Command commands[] = {
      "  --fast      end requests in flight instead of finishing them\n  --no-wait   return when the master has accepted\n"},
     {"metrics", "", 0, 0, "", "the Prometheus page", ""},
     {"health", "", 0, 0, "--json", "healthy, degraded or unhealthy, and why", "Exit code 69 if unhealthy.\n"},
-};
     {"config", "translate FILE", 1, 2, "--from --json --table", "another pool's configuration in ours; needs no instance",
      "  config translate --from sqlalchemy engine.py    JSON with comments; what has no equal is said, and why\n"
      "  config translate --from pg - < pool.json        from standard input\n"
      "  config translate --table                        what every option of every system is called here\n"
      "FILE: JSON, YAML, .env, .properties, a url, or a program's literals (Python, JavaScript, PHP, Go, Java).\n"
      "Exit code 78 if something was not understood; it is named with its line. --from knows:\n"},
+};
 
 constexpr std::string_view common_options[] = {"--control", "--timeout", "--help"};
 
@@ -99,7 +100,6 @@ Duration timeout_value(const std::string& value) {
   return parsed.value;
 }
 
-}  // namespace
 std::string translatable() {
   std::string out;
   for (const config::Ecosystem& ecosystem : config::ecosystems()) out += text(out.empty() ? "" : ", ", ecosystem.name);
@@ -121,6 +121,7 @@ void check_config(const Invocation& asked) {
   if (asked.values.size() < 2) usage("\"config translate\" needs a file, or - for standard input");
 }
 
+}  // namespace
 
 Invocation parse_arguments(const std::vector<std::string>& arguments) {
   Invocation out;
@@ -147,11 +148,11 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
       if (out.control.empty()) usage("--control needs the path of a control socket");
     } else if (name == "--timeout") {
       out.timeout = timeout_value(option_value());
-    } else if (equals != std::string::npos && known_option(name)) {
     } else if (name == "--from") {
       out.from = option_value();
       if (out.from.empty()) usage(text("--from needs a name: ", translatable()));
       own_options.push_back(name);
+    } else if (equals != std::string::npos && known_option(name)) {
       usage(text("option ", name, " takes no value"));
     } else if (name == "--help") {
       out.help = true;
@@ -181,13 +182,13 @@ Invocation parse_arguments(const std::vector<std::string>& arguments) {
     out.fast = out.fast || name == "--fast";
     out.no_wait = out.no_wait || name == "--no-wait";
     out.what_if = out.what_if || name == "--what-if";
-  }
     out.table = out.table || name == "--table";
+  }
   if (out.help) return out;
   if (out.values.size() < command.least) usage(text("\"", command.name, "\" needs a value: ", command.values));
   if (out.values.size() > command.most) usage(text("\"", command.name, "\" does not take \"", out.values[command.most], "\""));
-  return out;
   if (out.command == "config") check_config(out);
+  return out;
 }
 
 std::string what_if_query(const Invocation& asked) {

@@ -2,9 +2,10 @@
 
 #include <sluice/admin/arguments.hpp>
 #include <sluice/admin/discovery.hpp>
+#include <sluice/admin/statements.hpp>
 #include <sluice/admin/tables.hpp>
-#include <sluice/admin/what_if.hpp>
 #include <sluice/admin/translate.hpp>
+#include <sluice/admin/what_if.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/client.hpp>
@@ -138,6 +139,7 @@ int perform(const Session& session, const Invocation& asked) {
   if (command == "workers") return print(asked, session.get("/api/workers"), workers_text), 0;
   if (command == "pools") return print(asked, session.get("/api/pools"), pools_text), 0;
   if (command == "permits") return print(asked, session.get("/api/permits"), permits_text), 0;
+  if (command == "statements") return print(asked, session.get("/api/statements"), statements_text), 0;
   if (command == "budget") return budget(session, asked);
   if (command == "scale") return scale(session, asked);
   if (command == "stop") return stop(session, asked);
@@ -161,9 +163,9 @@ int ctl(const std::string& application, const std::vector<std::string>& argument
       (arguments.empty() ? std::cerr : std::cout) << help;
       return arguments.empty() ? to_int(ExitCode::usage) : to_int(ExitCode::done);
     }
+    if (asked.command == "config") return translate(asked, program);
     if (asked.command == "budget" && !parse_budget_set(asked)) what_if_query(asked);
     if (asked.command == "scale") parse_scale(asked.values.front());  // a typing mistake needs no instance to be told
-    if (asked.command == "config") return translate(asked, program);
     const std::string socket = asked.control.empty() ? find_instance(application) : asked.control;
     const int code = perform(Session(socket, asked.timeout), asked);
     std::cout.flush();

@@ -119,6 +119,8 @@ struct Pool {
   // sql
   Duration statement_timeout = 30s;     // 0: none; a per-call within(…) overrides
   std::uint32_t statement_cache = 256;  // prepared statements per connection; 0: none
+  Duration slow_statement = 1s;          // statements this long are logged; 0: none
+  bool log_parameters = false;           // the slow-statement log shows parameter values
   // tls
   std::string tls_mode;  // empty: from the url; disable | require | verify-ca | verify-full
   std::string tls_ca;

@@ -104,6 +104,7 @@ void WorkerLife::make_pools() {
   const shm::Segment& segment = *inputs_.segment;
   const auto slot = static_cast<std::uint16_t>(inputs_.slot);
   const pool::Identity identity = identity_of(segment, inputs_.slot, inputs_.generation);
+  for (shm::RunningStatement& left : segment.statements(inputs_.slot)) left.started_nanos.set(0);  // by a life that was killed
   for (std::uint32_t i = 0; i < inputs_.pool_order.size(); ++i) {
     const config::Pool& options = inputs_.config->pools.at(inputs_.pool_order[i]);
     const pool::Driver* driver = pool::find_driver(pool::scheme_of(options.url));
@@ -121,7 +122,8 @@ void WorkerLife::make_pools() {
     auto connector = driver->make_connector(options, identity);
     const bool speaks_sql = dynamic_cast<sql::SqlConnector*>(connector.get()) != nullptr;
     auto& made = pools_.emplace(options.name, pool::Pool(*loop_, options, std::move(connector), std::move(resources))).first->second;
-    if (speaks_sql) databases_.emplace(options.name, sql::Database(made, &segment.pool_stats(inputs_.slot, i)));
+    const sql::StatementBoard board(&segment.pool_stats(inputs_.slot, i), segment.statements(inputs_.slot), i);
+    if (speaks_sql) databases_.emplace(options.name, sql::Database(made, board));
   }
 }
 

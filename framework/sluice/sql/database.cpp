@@ -1,5 +1,4 @@
 #include <sluice/core/text.hpp>
-#include <sluice/sql/counted.hpp>
 #include <sluice/sql/database.hpp>
 #include <sluice/sql/once_gate.hpp>
 
@@ -23,6 +22,23 @@ Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.con
 
 }  // namespace
 
+// One connection for all writes that come while it is held (SqlConnector::gathers). It takes newcomers for a short while only, so that
+// others who wait for a connection have their turn; its last user gives it back.
+class Database::Gathering : public OnceGate {
+ public:
+  bool takes_more() const noexcept { return running() || (lease_ && Clock::now() < until_); }
+  void opened(pool::Lease lease) noexcept {
+    lease_ = std::move(lease);
+    until_ = Clock::now() + 100ms;
+  }
+  bool open() const noexcept { return static_cast<bool>(lease_); }
+  Session& session() { return session_of(lease_); }
+
+ private:
+  pool::Lease lease_;
+  TimePoint until_{};
+};
+
 class Database::FirstUse : public OnceGate {
  public:
   explicit FirstUse(std::string script) : script_(std::move(script)) {}
@@ -30,6 +46,10 @@ class Database::FirstUse : public OnceGate {
   // In a transaction, so that a script that fails half-way leaves nothing; the lock ends with the transaction.
   static awaitable<void> run(std::shared_ptr<FirstUse> self, Session& on, Deadline deadline) {
     const TransactionOptions writing;
+    if (on.dialect() == Dialect::mysql) {  // a lock of the session: the first CREATE commits
+      Statement lock = make_statement("SELECT GET_LOCK('sluice.first_use', 3600)");
+      co_await on.run(std::move(lock), deadline);
+    }
     co_await on.begin(writing, deadline);
     if (on.dialect() == Dialect::postgres) {
       Statement lock = make_statement("SELECT pg_advisory_xact_lock($1)", advisory_lock_key);
@@ -37,20 +57,25 @@ class Database::FirstUse : public OnceGate {
     }
     co_await on.run_script(self->script_, deadline);
     co_await on.commit(deadline);
+    if (on.dialect() == Dialect::mysql) {
+      Statement unlock = make_statement("SELECT RELEASE_LOCK('sluice.first_use')");
+      co_await on.run(std::move(unlock), deadline);
+    }
   }
 
  private:
   std::string script_;
 };
 
-Database::Database(pool::Pool& pool, shm::PoolStats* stats) : pool_(&pool), stats_(stats), dialect_(sql_connector(pool).dialect()) {}
+Database::Database(pool::Pool& pool, StatementBoard board)
+    : pool_(&pool),
+      connector_(&sql_connector(pool)),
+      watch_(std::make_shared<StatementWatch>(pool.name(), board, pool.options().slow_statement, pool.options().log_parameters)),
+      dialect_(connector_->dialect()) {}
 
-void Database::on_first_use(std::string postgres_script, std::string sqlite_script) {
-  switch (dialect_) {
-    case Dialect::postgres: first_use_ = std::make_shared<FirstUse>(std::move(postgres_script)); break;
-    case Dialect::sqlite: first_use_ = std::make_shared<FirstUse>(std::move(sqlite_script)); break;
-    case Dialect::mysql: first_use_.reset(); break;  // no script for it yet
-  }
+void Database::on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script) {
+  std::string script = std::move(dialect_ == Dialect::postgres ? postgres_script : dialect_ == Dialect::sqlite ? sqlite_script : mysql_script);
+  first_use_ = script.empty() ? nullptr : std::make_shared<FirstUse>(std::move(script));
 }
 
 Deadline Database::statement_deadline(Deadline overall) const noexcept {
@@ -75,7 +100,7 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
   const std::shared_ptr<FirstUse> use = first_use_;
   const Deadline deadline = statement_deadline(overall);
   const std::shared_ptr<OnceGate> gate = use;
-  co_await OnceGate::wait(gate, deadline);
+  co_await OnceGate::wait(gate, deadline, "the first-use script that another statement runs did not end before the deadline");
   if (use->done()) co_return;
 
   OnceGate::Turn turn(use);
@@ -88,12 +113,72 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
 }
 
 awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, boost::source_location where) {
-  Counted counted(stats_);
+  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
+  const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
+  if (connector_->gathers(statement)) {
+    const std::shared_ptr<Gathering> held = co_await gather(overall, where);
+    running.on(held->session());
+    Rows rows = co_await held->session().run(std::move(statement), statement_deadline(overall));
+    running.succeeded();
+    co_return rows;
+  }
+  pool::Lease lease = co_await acquire(overall, where);
+  Session& session = session_of(lease);
+  running.on(session);
+  Rows rows = co_await session.run(std::move(statement), statement_deadline(overall));
+  running.succeeded();
+  co_return rows;
+}
+
+awaitable<Stream> Database::start_stream(Statement statement, std::optional<Within> limit, boost::source_location where) {
+  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   pool::Lease lease = co_await acquire(overall, where);
-  Rows rows = co_await session_of(lease).run(std::move(statement), statement_deadline(overall));
-  counted.succeeded();
-  co_return rows;
+  Session& session = session_of(lease);
+  running.on(session);
+  std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(overall));
+  Stream stream(std::move(lease), std::move(source), watch_, std::move(running), pool_->options().statement_timeout, overall);
+  co_return stream;
+}
+
+awaitable<BulkInsert> Database::start_bulk(std::string table, std::vector<std::string> columns, boost::source_location where) {
+  const std::size_t width = columns.size();
+  BulkTarget target = bulk_target(table, std::move(columns));
+  pool::Lease lease = co_await acquire(Deadline::never(), where);
+  Session& session = session_of(lease);
+  const Duration timeout = pool_->options().statement_timeout;
+  std::optional<Transaction> own;
+  own.emplace(std::move(lease), timeout, watch_);
+  const TransactionOptions writing;
+  co_await session.begin(writing, statement_deadline(Deadline::never()));
+  co_await session.bulk_begin(std::move(target), statement_deadline(Deadline::never()));
+  BulkInsert bulk(std::move(own), session, width, timeout);
+  co_return bulk;
+}
+
+awaitable<Listener> Database::listen(std::string channel, boost::source_location where) {
+  pool::Lease lease = co_await acquire(Deadline::never(), where);
+  Session& session = session_of(lease);
+  co_await session.listen(std::move(channel), statement_deadline(Deadline::never()));
+  Listener listener(std::move(lease));
+  co_return listener;
+}
+
+awaitable<std::shared_ptr<Database::Gathering>> Database::gather(Deadline overall, boost::source_location where) {
+  for (;;) {
+    std::shared_ptr<Gathering> held = gathering_.lock();
+    if (!held || !held->takes_more()) {
+      held = std::make_shared<Gathering>();
+      gathering_ = held;
+      OnceGate::Turn turn(held);
+      pool::Lease lease = co_await acquire(overall, where);
+      held->opened(std::move(lease));
+      co_return held;
+    }
+    const std::shared_ptr<OnceGate> gate = held;
+    co_await OnceGate::wait(gate, overall, "no connection for the write came before the deadline");
+    if (held->open()) co_return held;  // else the one who asked for it failed
+  }
 }
 
 awaitable<std::uint64_t> Database::run_execute(Statement statement, std::optional<Within> limit, boost::source_location where) {
@@ -105,12 +190,14 @@ awaitable<Transaction> Database::start(TransactionOptions options, std::optional
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   pool::Lease lease = co_await acquire(overall, where);
   Session& session = session_of(lease);
-  Transaction transaction(std::move(lease), pool_->options().statement_timeout, stats_);  // from here on: dirty unless it ends well
+  Transaction transaction(std::move(lease), pool_->options().statement_timeout, watch_);  // from here on: dirty unless it ends well
   co_await session.begin(options, statement_deadline(overall));
   co_return transaction;
 }
 
 awaitable<Transaction> Database::begin(TransactionOptions options, boost::source_location where) { return start(options, std::nullopt, where); }
-awaitable<Transaction> Database::begin(Within limit, TransactionOptions options, boost::source_location where) { return start(options, limit, where); }
+awaitable<Transaction> Database::begin(Within limit, TransactionOptions options, boost::source_location where) {
+  return start(options, limit, where);
+}
 
 }  // namespace sluice::sql

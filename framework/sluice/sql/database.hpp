@@ -10,31 +10,98 @@
 #pragma once
 
 #include <sluice/pool/pool.hpp>
+#include <sluice/pool/retry.hpp>
+#include <sluice/sql/bulk_insert.hpp>
+#include <sluice/sql/listener.hpp>
+#include <sluice/sql/retryable.hpp>
 #include <sluice/sql/session.hpp>
 #include <sluice/sql/sql_text.hpp>
+#include <sluice/sql/statement_watch.hpp>
+#include <sluice/sql/stream.hpp>
 #include <sluice/sql/transaction.hpp>
 
 #include <boost/assert/source_location.hpp>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace sluice::sql {
 
 class Database {
  public:
-  // Throws sluice::Error naming the pool if its driver does not speak SQL. Statements are counted in `stats` (this pool's block), if given.
-  explicit Database(pool::Pool& pool, shm::PoolStats* stats = nullptr);
+  // Throws sluice::Error naming the pool if its driver does not speak SQL. Statements are counted and shown on `board`.
+  explicit Database(pool::Pool& pool, StatementBoard board = {});
 
   template <class... Args>
-  awaitable<Rows> query(SqlText sql, const Args&... args) { return run(make_statement(sql.text, args...), std::nullopt, sql.where); }
+  awaitable<Rows> query(SqlText sql, const Args&... args) {
+    return run(make_statement(sql.text, args...), std::nullopt, sql.where);
+  }
   template <class... Args>
-  awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) { return run(make_statement(sql.text, args...), limit, sql.where); }
+  awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) {
+    return run(make_statement(sql.text, args...), limit, sql.where);
+  }
   // The number of rows changed.
   template <class... Args>
-  awaitable<std::uint64_t> execute(SqlText sql, const Args&... args) { return run_execute(make_statement(sql.text, args...), std::nullopt, sql.where); }
+  awaitable<std::uint64_t> execute(SqlText sql, const Args&... args) {
+    return run_execute(make_statement(sql.text, args...), std::nullopt, sql.where);
+  }
   template <class... Args>
-  awaitable<std::uint64_t> execute(Within limit, SqlText sql, const Args&... args) { return run_execute(make_statement(sql.text, args...), limit, sql.where); }
+  awaitable<std::uint64_t> execute(Within limit, SqlText sql, const Args&... args) {
+    return run_execute(make_statement(sql.text, args...), limit, sql.where);
+  }
+
+  // One statement that is put together already.
+  awaitable<Rows> run(Statement statement, std::optional<Within> limit = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
+  // A result read row by row in bounded memory, on a connection of its own until it has ended. See sql/stream.hpp.
+  template <class... Args>
+  awaitable<Stream> stream(SqlText sql, const Args&... args) {
+    return start_stream(make_statement(sql.text, args...), std::nullopt, sql.where);
+  }
+  template <class... Args>
+  awaitable<Stream> stream(Within limit, SqlText sql, const Args&... args) {
+    return start_stream(make_statement(sql.text, args...), limit, sql.where);
+  }
+  // Many rows into one table, all or none: bulk_insert("orders", "user_id", "item"). See sql/bulk_insert.hpp.
+  template <class... Columns>
+  awaitable<BulkInsert> bulk_insert(SqlText table, const Columns&... columns) {
+    std::vector<std::string> names;
+    (names.emplace_back(columns), ...);
+    return start_bulk(std::string(table.text), std::move(names), table.where);
+  }
+  // Messages of a channel (PostgreSQL). See sql/listener.hpp.
+  awaitable<Listener> listen(std::string channel, boost::source_location where = BOOST_CURRENT_LOCATION);
+
+  // Runs `body` in a transaction and commits; rolls back if it throws; runs it again, from the start and in a fresh transaction, after
+  // failures of which nothing remains: serialization failures, deadlocks, a busy database (sql/retryable.hpp, pool/retry.hpp). So
+  // what `body` does outside of the database it may do several times. It is a named callable `awaitable<T>(sql::Transaction&)` that
+  // lives until this has ended:
+  //
+  //   auto transfer = [&](sql::Transaction& tx) -> sluice::awaitable<void> { co_await tx.execute("UPDATE …", from); … };
+  //   co_await db.transaction(transfer);
+  //
+  // Only a named one compiles: g++ 12 destroys a temporary one too early.
+  template <class Body>
+  auto transaction(Body& body, boost::source_location where = BOOST_CURRENT_LOCATION) -> std::invoke_result_t<Body&, Transaction&> {
+    return repeat(TransactionOptions(), retry_policy(), body, where);
+  }
+  template <class Body>
+  auto transaction(TransactionOptions options, Body& body, boost::source_location where = BOOST_CURRENT_LOCATION)
+      -> std::invoke_result_t<Body&, Transaction&> {
+    return repeat(options, retry_policy(), body, where);
+  }
+  template <class Body>
+  auto transaction(TransactionOptions options, pool::RetryPolicy policy, Body& body, boost::source_location where = BOOST_CURRENT_LOCATION)
+      -> std::invoke_result_t<Body&, Transaction&> {
+    return repeat(options, policy, body, where);
+  }
+  template <class Body>
+  void transaction(const Body&& body) = delete;
+  template <class Body>
+  void transaction(TransactionOptions options, const Body&& body) = delete;
 
   // PostgreSQL: READ COMMITTED; SQLite: BEGIN IMMEDIATE unless read_only. Rolls back unless committed.
   // `limit` bounds acquiring the connection and BEGIN.
@@ -42,18 +109,24 @@ class Database {
   awaitable<Transaction> begin(Within limit, TransactionOptions options = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
 
   // `script` (idempotent DDL) runs once in this worker before its first statement, in a transaction under PostgreSQL's advisory
-  // lock or SQLite's BEGIN IMMEDIATE, so that of all workers whichever comes first does the work. If it fails, the statement that
+  // lock, SQLite's BEGIN IMMEDIATE or MySQL's GET_LOCK, so that of all workers whichever comes first does the work. If it fails, the statement that
   // triggered it fails and the next one tries again; statements that come meanwhile wait. Copies of this object share it.
-  void on_first_use(std::string postgres_script, std::string sqlite_script);
+  void on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script = {});
 
   Dialect dialect() const noexcept { return dialect_; }
   pool::Pool& pool() const noexcept { return *pool_; }
 
  private:
   class FirstUse;
-  awaitable<Rows> run(Statement statement, std::optional<Within> limit, boost::source_location where);
+  class Gathering;
+  awaitable<std::shared_ptr<Gathering>> gather(Deadline overall, boost::source_location where);
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit, boost::source_location where);
   awaitable<Transaction> start(TransactionOptions options, std::optional<Within> limit, boost::source_location where);
+  awaitable<Stream> start_stream(Statement statement, std::optional<Within> limit, boost::source_location where);
+  awaitable<BulkInsert> start_bulk(std::string table, std::vector<std::string> columns, boost::source_location where);
+  template <class Body>
+  auto repeat(TransactionOptions options, pool::RetryPolicy policy, Body& body, boost::source_location where)
+      -> std::invoke_result_t<Body&, Transaction&>;
   // A connection on which the first-use script has run. `overall` bounds the whole.
   awaitable<pool::Lease> acquire(Deadline overall, boost::source_location where);
   awaitable<pool::Lease> lease(Deadline overall, boost::source_location where);
@@ -61,9 +134,41 @@ class Database {
   Deadline statement_deadline(Deadline overall) const noexcept;
 
   pool::Pool* pool_;
-  shm::PoolStats* stats_;
+  const SqlConnector* connector_;
+  std::shared_ptr<StatementWatch> watch_;
   Dialect dialect_;
   std::shared_ptr<FirstUse> first_use_;
+  std::weak_ptr<Gathering> gathering_;
 };
+
+template <class Body>
+auto Database::repeat(TransactionOptions options, pool::RetryPolicy policy, Body& body, boost::source_location where)
+    -> std::invoke_result_t<Body&, Transaction&> {
+  using Result = typename std::invoke_result_t<Body&, Transaction&>::value_type;
+  pool::RetryLoop retry(policy);
+  while (co_await retry.again()) {
+    std::optional<Transaction> transaction;
+    bool committing = false;
+    try {
+      transaction = co_await begin(options, where);
+      if constexpr (std::is_void_v<Result>) {
+        co_await body(*transaction);
+        committing = transaction->open();  // the body may have ended it itself
+        if (committing) co_await transaction->commit();
+        co_return;
+      } else {
+        Result result = co_await body(*transaction);
+        committing = transaction->open();
+        if (committing) co_await transaction->commit();
+        co_return result;
+      }
+    } catch (const std::exception&) {
+      // What the body committed itself is not repeated, whatever came after.
+      if (!committing && transaction && !transaction->open()) throw;
+      retry.failed();
+    }
+  }
+  throw Error("a transaction's retry loop ended without an attempt");
+}
 
 }  // namespace sluice::sql

@@ -9,12 +9,32 @@ namespace sluice::sql {
 
 enum class Phase { connect, encode, prepare, execute, fetch, decode, commit, lost };
 // What an application can do about it.
-enum class Class { other, unique_violation, foreign_key_violation, not_null_violation, check_violation, serialization_failure, deadlock, busy, syntax, permission, cancelled, connection, disk, type };
+enum class Class {
+  other,
+  unique_violation,
+  foreign_key_violation,
+  not_null_violation,
+  check_violation,
+  serialization_failure,
+  deadlock,
+  busy,
+  syntax,
+  permission,
+  cancelled,
+  connection,
+  disk,
+  type
+};
 
 class SqlError : public Error {
  public:
   SqlError(Phase phase, Class error_class, std::string sqlstate, int native_code, const std::string& message, std::string statement = {})
-      : Error(message), phase_(phase), class_(error_class), sqlstate_(std::move(sqlstate)), native_code_(native_code), statement_(std::move(statement)) {}
+      : Error(message),
+        phase_(phase),
+        class_(error_class),
+        sqlstate_(std::move(sqlstate)),
+        native_code_(native_code),
+        statement_(std::move(statement)) {}
   Phase phase() const noexcept { return phase_; }
   Class error_class() const noexcept { return class_; }
   const std::string& sqlstate() const noexcept { return sqlstate_; }

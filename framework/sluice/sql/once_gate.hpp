@@ -32,11 +32,11 @@ class OnceGate {
   bool done() const noexcept { return done_; }
   bool running() const noexcept { return running_; }
 
-  // Waits while somebody else has the turn. Throws TimedOut at the deadline.
-  static awaitable<void> wait(std::shared_ptr<OnceGate> gate, Deadline deadline) {
+  // Waits while somebody else has the turn. Throws TimedOut(what) at the deadline.
+  static awaitable<void> wait(std::shared_ptr<OnceGate> gate, Deadline deadline, const char* what) {
     const auto executor = co_await asio::this_coro::executor;
     while (gate->running_) {
-      if (deadline.passed(Clock::now())) throw TimedOut("the first-use script that another statement runs did not end before the deadline");
+      if (deadline.passed(Clock::now())) throw TimedOut(what);
       asio::steady_timer timer(executor, deadline.at);
       const Entry entry(*gate, timer);
       error_code ignored;

@@ -67,8 +67,9 @@ Placeholders translate_placeholders(std::string_view sql, char marker) {
 void check_parameter_count(unsigned highest, std::size_t given, const std::string& sql) {
   if (highest == given) return;
   const std::string were = text(given, given == 1 ? " parameter was given" : " parameters were given");
-  const std::string message =
-      highest > given ? text("statement has $", highest, " but ", were) : text("statement uses ", highest == 0 ? "no parameter" : text("$1 to $", highest, " only"), " but ", were);
+  const std::string message = highest > given
+                                  ? text("statement has $", highest, " but ", were)
+                                  : text("statement uses ", highest == 0 ? "no parameter" : text("$1 to $", highest, " only"), " but ", were);
   throw SqlError(Phase::encode, Class::syntax, "", 0, text(message, " (in: ", shorten(sql), ")"), shorten(sql));
 }
 

@@ -9,7 +9,7 @@
 namespace sluice::sql {
 
 struct Placeholders {
-  std::string sql;      // translated
+  std::string sql;       // translated
   unsigned highest = 0;  // the highest number used; 0: none
 };
 

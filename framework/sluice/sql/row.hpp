@@ -1,24 +1,13 @@
 // One row and one field of a result. Both share ownership of the result, so they may outlive the Rows they came from.
-//
-// Conversions of as<T>() (anything else is SqlError(decode, type) naming the column, the asked type and what was found):
-//   integers of any width   from integer in range; from text that is exactly one integer (numeric types without a native form)
-//   bool                    from bool; from integer 0 or 1; from text "t", "f", "true", "false"
-//   float, double           from floating point and integer; from text that is exactly one number
-//   std::string, Bytes      from text; from bytes
-//   sys_time<D>             from timestamp; from text as parse_timestamp() reads it. Coarser D: rounded down
-//   std::optional<T>        NULL is nullopt, else as T. NULL into a plain T is an error
-//   Value                   as it is
+// What as<T>() makes of which value: sql/conversion.hpp.
 #pragma once
 
+#include <sluice/sql/conversion.hpp>
 #include <sluice/sql/rows.hpp>
 
-#include <chrono>
 #include <concepts>
-#include <cstdint>
 #include <iterator>
-#include <limits>
 #include <optional>
-#include <type_traits>
 
 namespace sluice::sql {
 
@@ -30,38 +19,12 @@ class Field {
 
   template <class T>
   T as() const {
-    return convert(static_cast<T*>(nullptr));
+    return Conversion(value(), *set_, cell_).template as<T>();
   }
 
  private:
   friend class Row;
   Field(std::shared_ptr<const ResultSet> set, std::size_t cell) noexcept : set_(std::move(set)), cell_(cell) {}
-
-  bool convert(bool*) const;
-  std::string convert(std::string*) const;
-  Bytes convert(Bytes*) const;
-  Value convert(Value*) const { return value(); }
-  template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  T convert(T*) const {
-    constexpr auto top = static_cast<std::uint64_t>(std::numeric_limits<T>::max());
-    constexpr auto highest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    return static_cast<T>(integer(static_cast<std::int64_t>(std::numeric_limits<T>::min()), static_cast<std::int64_t>(top < highest ? top : highest)));
-  }
-  template <std::floating_point T>
-  T convert(T*) const { return static_cast<T>(floating()); }
-  template <class D>
-  std::chrono::sys_time<D> convert(std::chrono::sys_time<D>*) const { return std::chrono::floor<D>(timestamp()); }
-  template <class T>
-  std::optional<T> convert(std::optional<T>*) const {
-    if (is_null()) return std::nullopt;
-    return as<T>();
-  }
-
-  std::int64_t integer(std::int64_t lowest, std::int64_t highest) const;
-  double floating() const;
-  Timestamp timestamp() const;
-  [[noreturn]] void fail(const std::string& asked) const;
 
   std::shared_ptr<const ResultSet> set_;
   std::size_t cell_;
@@ -77,7 +40,9 @@ class Row {
   Field operator[](const char* column) const { return (*this)[std::string_view(column)]; }
   // By position from 0; past the end: SqlError(decode).
   template <std::integral I>
-  Field operator[](I position) const { return at(static_cast<std::size_t>(position)); }
+  Field operator[](I position) const {
+    return at(static_cast<std::size_t>(position));
+  }
   // Whether the column exists, for optional mappings.
   bool has(std::string_view column) const noexcept;
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <sluice/sql/error.hpp>
+#include <sluice/sql/result_set.hpp>
 #include <sluice/sql/value.hpp>
 
 #include <cstddef>
@@ -17,15 +18,6 @@
 #include <vector>
 
 namespace sluice::sql {
-
-// Filled by drivers.
-struct ResultSet {
-  std::vector<std::string> columns;
-  std::vector<Value> cells;  // row after row
-  std::size_t row_count = 0;
-  std::uint64_t affected = 0;       // rows changed by INSERT, UPDATE, DELETE
-  std::int64_t last_insert_id = 0;  // SQLite, MySQL; 0 elsewhere
-};
 
 class Field;
 class Row;

@@ -1,4 +1,4 @@
-// One SQL connection as drivers implement it. All calls on the loop's thread; none may block the loop.
+// One SQL connection as drivers implement it, and what it is asked with. All calls on the loop's thread; none may block the loop.
 #pragma once
 
 #include <sluice/core/asio.hpp>
@@ -7,6 +7,8 @@
 #include <sluice/sql/rows.hpp>
 #include <sluice/sql/value.hpp>
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,8 +35,43 @@ Statement make_statement(std::string_view sql, const Args&... args) {
   return Statement(std::string(sql), std::move(parameters));
 }
 
+enum class Isolation : std::uint8_t {
+  standard,  // READ COMMITTED on PostgreSQL and MariaDB, whatever the server's default
+  read_uncommitted,
+  read_committed,
+  repeatable_read,
+  serializable,
+};
+const char* to_sql(Isolation level) noexcept;  // "READ COMMITTED", …; `standard` too
+
+// SQLite has one level, serializable, which keeps what each of them promises.
 struct TransactionOptions {
   bool read_only = false;
+  Isolation isolation = Isolation::standard;
+};
+
+// A result that is read in pieces. One at a time per session; until it has ended, the session runs nothing else. Destroyed
+// before its end it leaves the session broken: the connection is closed, which ends the statement on the server.
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  // The next rows, at least one; null after the last. Throws like run(), and is over then.
+  virtual awaitable<std::shared_ptr<const ResultSet>> next(Deadline deadline) = 0;
+  // Ends it early on the server, without reading the rest. The session stays usable unless `broken` is set.
+  virtual awaitable<void> stop(Deadline deadline) = 0;
+};
+
+// Where bulk rows go. Names are quoted by the driver as they are: no dots, no expressions; `schema` may be empty.
+struct BulkTarget {
+  std::string schema;
+  std::string table;
+  std::vector<std::string> columns;
+};
+
+// A message of LISTEN/NOTIFY.
+struct Notification {
+  std::string channel;
+  std::string payload;
 };
 
 class Session : public pool::Connection {
@@ -49,12 +86,37 @@ class Session : public pool::Connection {
   virtual awaitable<void> rollback(Deadline deadline) = 0;
   virtual Dialect dialect() const noexcept = 0;
   virtual bool in_transaction() const noexcept = 0;
+
+  // What not every backend has; the defaults throw SqlError(execute, other) that says so, or do it with run().
+
+  // Runs one statement and gives its rows in pieces, in bounded memory. Throws like run().
+  virtual awaitable<std::unique_ptr<RowSource>> open_stream(Statement statement, Deadline deadline);
+  // Rows into a table, as fast as the backend can: bulk_begin, bulk_rows as often as there are rows, bulk_end, in a transaction
+  // that the caller has begun. bulk_end returns the number of rows. After an error only the transaction's end may follow.
+  // The default is INSERT with many rows.
+  virtual awaitable<void> bulk_begin(BulkTarget target, Deadline deadline);
+  virtual awaitable<void> bulk_rows(std::vector<Value> cells, Deadline deadline);  // row after row
+  virtual awaitable<std::uint64_t> bulk_end(Deadline deadline);
+  // Begins to listen; next_notification() waits for a message, TimedOut at the deadline.
+  virtual awaitable<void> listen(std::string channel, Deadline deadline);
+  virtual awaitable<Notification> next_notification(Deadline deadline);
+
+ protected:
+  // "name" or `name`, inner quotes doubled.
+  std::string quoted(const std::string& name) const;
+
+ private:
+  BulkTarget bulk_;
+  std::uint64_t bulk_count_ = 0;
 };
 
 // What an SQL driver's connector derives from, so that context().sql(name) can tell that the pool speaks SQL.
 class SqlConnector : public pool::Connector {
  public:
   virtual Dialect dialect() const noexcept = 0;
+  // True: `Session::run` of such a statement may be called on one connection by many at a time, outside of transactions; the
+  // driver performs them together (SQLite's writes). The default: never.
+  virtual bool gathers(const Statement&) const noexcept { return false; }
 };
 
 }  // namespace sluice::sql

@@ -1,5 +1,5 @@
 #include <sluice/core/text.hpp>
-#include <sluice/sql/counted.hpp>
+#include <sluice/sql/bulk_insert.hpp>
 #include <sluice/sql/transaction.hpp>
 
 #include <exception>
@@ -11,7 +11,8 @@ Transaction& Transaction::operator=(Transaction&& other) noexcept {
   abandon();
   lease_ = std::move(other.lease_);
   statement_timeout_ = other.statement_timeout_;
-  stats_ = other.stats_;
+  watch_ = std::move(other.watch_);
+  savepoints_ = other.savepoints_;
   return *this;
 }
 
@@ -33,10 +34,47 @@ Deadline Transaction::deadline(std::optional<Within> limit) const noexcept {
 
 awaitable<Rows> Transaction::run(Statement statement, std::optional<Within> limit) {
   Session& on = session();
-  Counted counted(stats_);
+  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
+  running.on(on);
   Rows rows = co_await on.run(std::move(statement), deadline(limit));
-  counted.succeeded();
+  running.succeeded();
   co_return rows;
+}
+
+awaitable<Stream> Transaction::start_stream(Statement statement, std::optional<Within> limit) {
+  Session& on = session();
+  const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
+  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
+  running.on(on);
+  std::unique_ptr<RowSource> source = co_await on.open_stream(std::move(statement), deadline(limit));
+  Stream stream(pool::Lease(), std::move(source), watch_, std::move(running), statement_timeout_, overall);
+  co_return stream;
+}
+
+awaitable<BulkInsert> Transaction::start_bulk(std::string table, std::vector<std::string> columns) {
+  Session& on = session();
+  const std::size_t width = columns.size();
+  BulkTarget target = bulk_target(table, std::move(columns));
+  co_await on.bulk_begin(std::move(target), deadline(std::nullopt));
+  BulkInsert bulk(std::nullopt, on, width, statement_timeout_);
+  co_return bulk;
+}
+
+awaitable<Savepoint> Transaction::savepoint() {
+  const Savepoint made{++savepoints_};
+  std::string sql = text("SAVEPOINT sluice_", made.number);
+  co_await session().run_script(std::move(sql), deadline(std::nullopt));
+  co_return made;
+}
+
+awaitable<void> Transaction::rollback_to(Savepoint to) {
+  std::string sql = text("ROLLBACK TO SAVEPOINT sluice_", to.number);
+  co_await session().run_script(std::move(sql), deadline(std::nullopt));
+}
+
+awaitable<void> Transaction::release(Savepoint savepoint) {
+  std::string sql = text("RELEASE SAVEPOINT sluice_", savepoint.number);
+  co_await session().run_script(std::move(sql), deadline(std::nullopt));
 }
 
 awaitable<std::uint64_t> Transaction::run_execute(Statement statement, std::optional<Within> limit) {

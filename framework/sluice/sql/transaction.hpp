@@ -9,28 +9,74 @@
 #include <sluice/pool/pool.hpp>
 #include <sluice/sql/session.hpp>
 #include <sluice/sql/sql_text.hpp>
+#include <sluice/sql/statement_watch.hpp>
+#include <sluice/sql/stream.hpp>
 
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace sluice::sql {
+
+class BulkInsert;
+
+// A point within a transaction to which it can be rolled back. Only a number.
+struct Savepoint {
+  unsigned number = 0;
+};
 
 class Transaction {
  public:
   // `statement_timeout` (0: none) bounds each statement, COMMIT and ROLLBACK. The lease's connection is an sql::Session in a transaction.
-  Transaction(pool::Lease lease, Duration statement_timeout, shm::PoolStats* stats = nullptr) noexcept
-      : lease_(std::move(lease)), statement_timeout_(statement_timeout), stats_(stats) {}
+  Transaction(pool::Lease lease, Duration statement_timeout, std::shared_ptr<StatementWatch> watch) noexcept
+      : lease_(std::move(lease)), statement_timeout_(statement_timeout), watch_(std::move(watch)) {}
   Transaction(Transaction&&) noexcept = default;
   Transaction& operator=(Transaction&& other) noexcept;
   ~Transaction() { abandon(); }
 
   template <class... Args>
-  awaitable<Rows> query(SqlText sql, const Args&... args) { return run(make_statement(sql.text, args...), std::nullopt); }
+  awaitable<Rows> query(SqlText sql, const Args&... args) {
+    return run(make_statement(sql.text, args...), std::nullopt);
+  }
   template <class... Args>
-  awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) { return run(make_statement(sql.text, args...), limit); }
+  awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) {
+    return run(make_statement(sql.text, args...), limit);
+  }
   template <class... Args>
-  awaitable<std::uint64_t> execute(SqlText sql, const Args&... args) { return run_execute(make_statement(sql.text, args...), std::nullopt); }
+  awaitable<std::uint64_t> execute(SqlText sql, const Args&... args) {
+    return run_execute(make_statement(sql.text, args...), std::nullopt);
+  }
   template <class... Args>
-  awaitable<std::uint64_t> execute(Within limit, SqlText sql, const Args&... args) { return run_execute(make_statement(sql.text, args...), limit); }
+  awaitable<std::uint64_t> execute(Within limit, SqlText sql, const Args&... args) {
+    return run_execute(make_statement(sql.text, args...), limit);
+  }
+
+  // One statement that is put together already.
+  awaitable<Rows> run(Statement statement, std::optional<Within> limit = {});
+  // Rows one by one in bounded memory; the transaction runs nothing else until the stream has ended, and must outlive it.
+  template <class... Args>
+  awaitable<Stream> stream(SqlText sql, const Args&... args) {
+    return start_stream(make_statement(sql.text, args...), std::nullopt);
+  }
+  template <class... Args>
+  awaitable<Stream> stream(Within limit, SqlText sql, const Args&... args) {
+    return start_stream(make_statement(sql.text, args...), limit);
+  }
+  // Many rows as a part of this transaction: bulk_insert("orders", "user_id", "item").
+  template <class... Columns>
+  awaitable<BulkInsert> bulk_insert(std::string_view table, const Columns&... columns) {
+    std::vector<std::string> names;
+    (names.emplace_back(columns), ...);
+    return start_bulk(std::string(table), std::move(names));
+  }
+
+  // What follows can be undone by itself: rollback_to() undoes it and keeps the savepoint, release() keeps it and forgets the
+  // savepoint (and those made after it). On PostgreSQL a failed statement blocks the transaction until it is rolled back to one.
+  awaitable<Savepoint> savepoint();
+  awaitable<void> rollback_to(Savepoint to);
+  awaitable<void> release(Savepoint savepoint);
 
   // Afterwards the connection is back in the pool, whatever came of it. Throws SqlError(commit) if the outcome is unknown
   // (connection lost, deadline) or the commit was refused (then nothing was committed).
@@ -40,15 +86,17 @@ class Transaction {
   bool open() const noexcept { return static_cast<bool>(lease_); }
 
  private:
-  awaitable<Rows> run(Statement statement, std::optional<Within> limit);
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit);
+  awaitable<Stream> start_stream(Statement statement, std::optional<Within> limit);
+  awaitable<BulkInsert> start_bulk(std::string table, std::vector<std::string> columns);
   Session& session() const;  // throws sluice::Error once the transaction is over
   Deadline deadline(std::optional<Within> limit) const noexcept;
   void abandon() noexcept;
 
   pool::Lease lease_;
   Duration statement_timeout_;
-  shm::PoolStats* stats_;
+  std::shared_ptr<StatementWatch> watch_;
+  unsigned savepoints_ = 0;
 };
 
 }  // namespace sluice::sql

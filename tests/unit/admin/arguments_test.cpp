@@ -71,7 +71,7 @@ TEST_CASE("help is asked for in every usual way") {
 
 TEST_CASE("help names every command, and each command's own options") {
   const std::string all = help_text("orders ctl", "");
-  for (const char* command : {"status", "workers", "pools", "permits", "scale", "stop", "metrics", "health"}) {
+  for (const char* command : {"status", "workers", "pools", "permits", "statements", "scale", "stop", "metrics", "health"}) {
     CHECK(all.find(std::string("\n  ") + command + " ") != std::string::npos);
     CHECK(help_text("orders ctl", command).find(std::string("usage: orders ctl ") + command) == 0);
   }

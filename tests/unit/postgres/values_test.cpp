@@ -52,7 +52,7 @@ TEST_CASE("Cells are decoded by their column's type, unknown types as their text
   CHECK(postgres::decode(701, "-Infinity") == sql::Value(-std::numeric_limits<double>::infinity()));
   CHECK(postgres::decode(17, "\\x00ff") == sql::Value(sql::Bytes{std::byte{0}, std::byte{255}}));
   CHECK(postgres::decode(17, "a\\000b") == sql::Value(sql::Bytes{std::byte{'a'}, std::byte{0}, std::byte{'b'}}));
-  CHECK(postgres::decode(1700, "1.10") == sql::Value(std::string("1.10")));
+  CHECK(postgres::decode(1700, "1.10") == sql::Value(sql::Decimal("1.10")));
 }
 
 TEST_CASE("Parameters are text of no fixed type; bytes are binary and part of the statement's signature") {

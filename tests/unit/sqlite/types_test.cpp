@@ -1,5 +1,6 @@
 #include <boost/describe/class.hpp>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "fixture.hpp"
 
@@ -150,6 +151,57 @@ TEST_CASE("more statements than the cache holds, and a cache of none, give the s
       }
       co_await db.close();
     }
+  };
+  on_loop(body);
+}
+
+TEST_CASE("dates, times, UUIDs, decimals and JSON come back from SQLite at their extremes") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    co_await db.run("CREATE TABLE t (d DATE, t TIME, u UUID, n TEXT, j TEXT, at TIMESTAMP)");
+    const sql::Uuid uuid = *sql::parse_uuid("f47ac10b-58cc-4372-a567-0e02b2c3d479");
+    const sql::Decimal decimal("99999999999999999999999999999999999999.99");
+    nlohmann::json json;
+    json["a"] = {1, nullptr};
+    for (const sql::Date date : {sql::Date(2024y / 2 / 29), sql::Date(1y / 1 / 1), sql::Date(9999y / 12 / 31), sql::Date(-4712y / 1 / 1)}) {
+      for (const sql::Time time : {sql::Time{0us}, sql::Time{23h + 59min + 59s + 999999us}}) {
+        const sql::Timestamp at = sys_days(9999y / 12 / 31) + time.since_midnight;
+        co_await db.run("DELETE FROM t");
+        co_await db.run("INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6)", date, time, uuid, decimal, json, at);
+        const sql::Rows rows = co_await db.run("SELECT * FROM t");
+        CHECK(rows[0]["d"].value() == sql::Value(date));
+        CHECK(rows[0]["t"].value() == sql::Value(time));
+        CHECK(rows[0]["u"].value() == sql::Value(uuid));
+        CHECK(rows[0]["n"].as<sql::Decimal>() == decimal);
+        CHECK(rows[0]["j"].as<nlohmann::json>() == json);
+        CHECK(rows[0]["at"].as<sql::Timestamp>() == at);
+      }
+    }
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("what SQLite cannot hold is refused with the parameter's number, and the connection stays") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    const std::pair<sql::Value, const char*> wrongs[] = {{sql::encode(std::numeric_limits<std::uint64_t>::max()), "parameter $1: an integer above"},
+                                                         {sql::encode("\xC3("), "parameter $1: text that is not valid UTF-8"},
+                                                         {sql::encode(std::vector<int>{1}), "parameter $1: an array"}};
+    for (const auto& [value, words] : wrongs) {
+      std::vector<sql::Value> parameters{value};
+      sql::Statement statement("SELECT $1", std::move(parameters));
+      const auto error = co_await thrown<sql::SqlError>(db.session().run(std::move(statement), Deadline::never()));
+      REQUIRE(error);
+      CHECK(error->phase() == sql::Phase::encode);
+      CHECK(error->error_class() == sql::Class::type);
+      CHECK(std::string(error->what()).find(words) == 0);
+      CHECK(error->statement() == "SELECT $1");
+      CHECK_FALSE(db.connection().broken);
+    }
+    co_await db.close();
   };
   on_loop(body);
 }

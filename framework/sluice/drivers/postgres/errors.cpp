@@ -79,7 +79,7 @@ sql::Class classify(std::string_view code) noexcept {
   if (code == "57014") return Class::cancelled;
   if (code == "42501" || code.starts_with("28")) return Class::permission;
   if (code == "42804" || code == "42846" || code == "42P18" || code.starts_with("22")) return Class::type;
-  if (code.starts_with("42")) return Class::syntax;
+  if (code.starts_with("42") || code == "08P01") return Class::syntax;  // 08P01: another number of parameters than the statement has
   if (code == "53100" || code.starts_with("58")) return Class::disk;
   if (code.starts_with("08") || code == "57P01" || code == "57P02" || code == "57P03" || code == "57P05") return Class::connection;
   return Class::other;
@@ -90,7 +90,8 @@ std::string sqlstate_of(const PGresult* result) { return field(result, PG_DIAG_S
 bool ends_connection(const PGresult* result) noexcept {
   const char* value = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const std::string_view severity = value ? value : "";
-  return severity == "FATAL" || severity == "PANIC";
+  const bool own = PQresultStatus(result) == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return severity == "FATAL" || severity == "PANIC" || own;
 }
 
 sql::SqlError server_error(const PGresult* result, sql::Phase phase, const std::string& statement) {
@@ -140,12 +141,15 @@ Traces traces_of(std::string_view sql) {
     const std::size_t end = std::min(sql.find(';'), sql.size());
     std::string_view piece = sql.substr(0, end);
     sql.remove_prefix(end);
+    const std::string_view whole = piece;
     const std::string first = take_word(piece), second = take_word(piece), third = take_word(piece);
     if (first == "SET") traces.state |= second != "LOCAL" && second != "TRANSACTION" && second != "CONSTRAINTS";
     static constexpr std::array plain = {"RESET", "LISTEN", "UNLISTEN", "PREPARE", "DECLARE", "LOAD"};
     traces.state |= std::find(plain.begin(), plain.end(), first) != plain.end();
     const auto temporary = [](const std::string& word) { return word == "TEMP" || word == "TEMPORARY"; };
-    traces.state |= first == "CREATE" && (temporary(second) || temporary(third));
+    traces.state |= first == "CREATE" && (temporary(second) || temporary(third) || (third == "REPLACE" && temporary(take_word(piece))));
+    traces.state |= first == "CREATE" && contains_ignoring_case(whole, "pg_temp");
+    traces.state |= first == "DO" || first == "CALL";  // code that may do anything
     traces.state |= (first == "SELECT" || first == "WITH") && contains_ignoring_case(piece, "into temp");
     traces.statements |= first == "DISCARD" || first == "DEALLOCATE";
   }

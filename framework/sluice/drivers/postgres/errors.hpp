@@ -17,7 +17,8 @@ sql::Class classify(std::string_view sqlstate) noexcept;
 sql::SqlError server_error(const pg_result* result, sql::Phase phase, const std::string& statement);
 
 std::string sqlstate_of(const pg_result* result);
-// The server ends the connection after this error (severity FATAL or PANIC).
+// The connection is over with this error: the server says so (severity FATAL or PANIC), or it is libpq's own, about an answer that
+// it does not understand (no SQLSTATE).
 bool ends_connection(const pg_result* result) noexcept;
 
 // Why a connect failed.

@@ -1,4 +1,4 @@
-#include <sluice/drivers/postgres/session.hpp>
+#include <sluice/drivers/postgres/turn.hpp>
 
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
@@ -31,31 +31,6 @@ void refuse_late(Deadline deadline, const std::string& sql) {
 }  // namespace
 
 void ClearResult::operator()(PGresult* result) const noexcept { PQclear(result); }
-
-// One statement's time on the connection. However it ends, the connection's flags are right afterwards.
-class PostgresSession::Turn {
- public:
-  Turn(PostgresSession& session, const std::string& sql) : session_(session) {
-    const std::string shown = sql::shorten(sql);
-    if (session.running_) {
-      throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0, "another statement runs on this connection: await it first: " + shown,
-                          shown);
-    }
-    if (session.broken)
-      throw sql::SqlError(sql::Phase::lost, sql::Class::connection, "08003", 0, "this connection is broken, see its first error: " + shown, shown);
-    session.running_ = true;
-  }
-  ~Turn() {
-    session_.running_ = false;
-    if (session_.unfinished_) session_.broken = true;
-    session_.dirty = session_.state_changed_ || session_.in_transaction();
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  PostgresSession& session_;
-};
 
 PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& settings)
     : wire_(std::move(wire)),
@@ -166,17 +141,15 @@ void PostgresSession::check(const PGresult* result, sql::Phase phase, const std:
 awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline deadline) {
   PGconn* const connection = wire_->get();
   Result kept;
-  bool timed_out = false;
+  Patience patience{deadline};
   for (;;) {
     const int pending = PQflush(connection);
     while (!PQisBusy(connection)) {
       Result next(PQgetResult(connection));
       if (!next) {
-        if (PQstatus(connection) != CONNECTION_OK) lost(kept.get(), sql);
-        unfinished_ = false;
-        while (PGnotify* unwanted = PQnotifies(connection)) PQfreemem(unwanted);
+        answered(kept.get(), sql);
         if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
-        if (timed_out && sqlstate_of(kept.get()) == "57014") {
+        if (patience.timed_out && sqlstate_of(kept.get()) == "57014") {
           throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
         }
         co_return kept;
@@ -188,19 +161,40 @@ awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline dea
       if (ends_connection(next.get())) lost(next.get(), sql);
       if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
     }
-    const Wake wake = co_await wire_->wait(true, pending == 1, deadline);
-    if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
-    if (wake == Wake::expired) {
-      if (timed_out) throw TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + sql::shorten(sql));
-      timed_out = true;
-      deadline = Deadline::after(std::min<Duration>(close_timeout_, cancel_patience));
-      const bool asked = co_await cancel_on_server(connection, deadline);
-      if (!asked)
-        throw TimedOut("the statement did not end before its deadline, and the server could not be asked to cancel it: " + sql::shorten(sql));
-      continue;
-    }
-    // A failure is not the end of reading: the server's last words may be in the buffer already.
-    PQconsumeInput(connection);
+    co_await more(pending == 1, sql, patience);
+  }
+}
+
+awaitable<void> PostgresSession::more(bool write, const std::string& sql, Patience& patience) {
+  PGconn* const connection = wire_->get();
+  const Wake wake = co_await wire_->wait(true, write, patience.deadline);
+  if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+  if (wake == Wake::expired) {
+    co_await expire(sql, patience);
+    co_return;
+  }
+  // A failure is not the end of reading: the server's last words may be in the buffer already.
+  PQconsumeInput(connection);
+}
+
+awaitable<void> PostgresSession::expire(const std::string& sql, Patience& patience) {
+  if (patience.timed_out) throw TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + sql::shorten(sql));
+  patience.timed_out = true;
+  patience.deadline = Deadline::after(std::min<Duration>(close_timeout_, cancel_patience));
+  const bool asked = co_await cancel_on_server(wire_->get(), patience.deadline);
+  if (!asked) throw TimedOut("the statement did not end before its deadline, and the server could not be asked to cancel it: " + sql::shorten(sql));
+}
+
+void PostgresSession::answered(const PGresult* last, const std::string& sql) {
+  if (PQstatus(wire_->get()) != CONNECTION_OK) lost(last, sql);
+  unfinished_ = false;
+  keep_notifications();
+}
+
+void PostgresSession::keep_notifications() {
+  while (PGnotify* raw = PQnotifies(wire_->get())) {
+    const std::unique_ptr<PGnotify, void (*)(void*)> notify(raw, PQfreemem);
+    if (listening_) notifications_.push_back(sql::Notification{notify->relname, notify->extra});
   }
 }
 
@@ -214,7 +208,7 @@ awaitable<void> PostgresSession::run_script(std::string sql, Deadline deadline) 
 }
 
 awaitable<void> PostgresSession::begin(sql::TransactionOptions options, Deadline deadline) {
-  const std::string sql = options.read_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED";
+  const std::string sql = text("BEGIN ISOLATION LEVEL ", sql::to_sql(options.isolation), options.read_only ? " READ ONLY" : "");
   const Turn turn(*this, sql);
   if (in_transaction()) throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
   Result result = co_await simple(sql, deadline);
@@ -271,6 +265,8 @@ awaitable<void> PostgresSession::reset(Deadline deadline) {
   check(discarded.get(), sql::Phase::execute, "DISCARD ALL");
   cache_.clear();
   state_changed_ = false;
+  listening_ = false;
+  notifications_.clear();
 }
 
 awaitable<bool> PostgresSession::close(Deadline deadline) {

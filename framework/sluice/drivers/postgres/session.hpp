@@ -12,8 +12,10 @@
 #include <sluice/drivers/postgres/wire.hpp>
 #include <sluice/sql/session.hpp>
 
+#include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace sluice::postgres {
 
@@ -33,6 +35,13 @@ class PostgresSession final : public sql::Session {
   awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
   awaitable<void> commit(Deadline deadline) override;
   awaitable<void> rollback(Deadline deadline) override;
+  // While a result is read or rows are copied, the session is `broken`: only its orderly end makes it whole again.
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
+  awaitable<void> bulk_begin(sql::BulkTarget target, Deadline deadline) override;
+  awaitable<void> bulk_rows(std::vector<sql::Value> cells, Deadline deadline) override;
+  awaitable<std::uint64_t> bulk_end(Deadline deadline) override;
+  awaitable<void> listen(std::string channel, Deadline deadline) override;
+  awaitable<sql::Notification> next_notification(Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::postgres; }
   bool in_transaction() const noexcept override;
 
@@ -49,9 +58,25 @@ class PostgresSession final : public sql::Session {
 
  private:
   class Turn;
+  class Stream;
+  // How long an answer is waited for, and whether that was too long already.
+  struct Patience {
+    Deadline deadline;
+    bool timed_out = false;
+  };
   awaitable<Result> execute(const std::string& sql, const Parameters& parameters, Deadline deadline);
   awaitable<Result> simple(std::string sql, Deadline deadline);
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
+  // Until there is something to read, for exchange() and those who read piece by piece. Past the deadline the statement is
+  // cancelled on the server, whose word on it is then waited for.
+  awaitable<void> more(bool write, const std::string& sql, Patience& patience);
+  awaitable<void> expire(const std::string& sql, Patience& patience);
+  awaitable<void> flush(const std::string& sql, Patience& patience);  // until everything is sent
+  // Reads answers to the end and throws them away.
+  awaitable<void> drain(const std::string& sql, Patience& patience);
+  // The server has said all: nothing is owed any more.
+  void answered(const pg_result* last, const std::string& sql);
+  void keep_notifications();
   void sent(int ok, const std::string& sql);
   void check(const pg_result* result, sql::Phase phase, const std::string& sql);
   [[noreturn]] void lost(const pg_result* last, const std::string& sql);
@@ -65,6 +90,10 @@ class PostgresSession final : public sql::Session {
   bool running_ = false;        // somebody awaits a statement
   bool unfinished_ = false;     // the server owes an answer
   bool state_changed_ = false;  // beyond the transaction
+  bool listening_ = false;
+  std::deque<sql::Notification> notifications_;
+  std::string copy_sql_;  // of the COPY that runs
+  std::size_t copy_width_ = 0;
 };
 
 }  // namespace sluice::postgres

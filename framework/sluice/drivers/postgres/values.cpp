@@ -1,6 +1,7 @@
 #include <sluice/drivers/postgres/values.hpp>
 
 #include <sluice/core/text.hpp>
+#include <sluice/drivers/postgres/array.hpp>
 #include <sluice/sql/error.hpp>
 
 #include <libpq-fe.h>
@@ -16,6 +17,7 @@ namespace {
 // pg_type's fixed OIDs.
 constexpr unsigned bool_oid = 16, bytea_oid = 17, int8_oid = 20, int2_oid = 21, int4_oid = 23, oid_oid = 26;
 constexpr unsigned float4_oid = 700, float8_oid = 701, timestamp_oid = 1114, timestamptz_oid = 1184;
+constexpr unsigned numeric_oid = 1700, date_oid = 1082, time_oid = 1083, uuid_oid = 2950;
 
 constexpr std::int64_t day_us = 86'400'000'000;
 
@@ -79,6 +81,19 @@ sql::Value number_or_text(std::string_view s) {
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
   if (error != std::errc{} || end != s.data() + s.size()) return sql::Value(std::string(s));
   return sql::Value(v);
+}
+
+void refuse_zero_byte(const std::string& s, std::size_t parameter) {
+  if (std::memchr(s.data(), 0, s.size())) {
+    throw sql::SqlError(sql::Phase::encode, sql::Class::type, "22021", 0,
+                        text("parameter $", parameter + 1, ": text with a zero byte; PostgreSQL holds such data only as bytes"));
+  }
+}
+
+// `parsed` or, if there is nothing, the text itself.
+template <class T>
+sql::Value value_or_text(std::optional<T> parsed, std::string_view s) {
+  return parsed ? sql::Value(std::move(*parsed)) : sql::Value(std::string(s));
 }
 
 sql::Value decode_bytes(std::string_view s) {
@@ -156,6 +171,30 @@ std::optional<sql::Timestamp> parse_timestamp(std::string_view s) {
   return sql::Timestamp(std::chrono::microseconds(us));
 }
 
+std::string format_value(const sql::Value& value) {
+  struct Writer {
+    std::string operator()(sql::Null) const { return {}; }
+    std::string operator()(bool v) const { return v ? "t" : "f"; }
+    std::string operator()(std::int64_t v) const { return std::to_string(v); }
+    std::string operator()(std::uint64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const { return format_double(v); }
+    std::string operator()(const std::string& v) const { return v; }
+    std::string operator()(const sql::Bytes& v) const {
+      constexpr const char* hex = "0123456789abcdef";
+      std::string out = "\\x";
+      for (const std::byte b : v) out.append({hex[std::to_integer<unsigned>(b) >> 4], hex[std::to_integer<unsigned>(b) & 15]});
+      return out;
+    }
+    std::string operator()(sql::Timestamp v) const { return format_timestamp(v); }
+    std::string operator()(const sql::Decimal& v) const { return v.text(); }
+    std::string operator()(sql::Date v) const { return sql::format_date(v); }
+    std::string operator()(sql::Time v) const { return sql::format_time(v); }
+    std::string operator()(const sql::Uuid& v) const { return sql::format_uuid(v); }
+    std::string operator()(const sql::Array& v) const { return format_array(v); }
+  };
+  return std::visit(Writer{}, value);
+}
+
 Parameters::Parameters(std::vector<sql::Value> values) : values_(std::move(values)) {
   const std::size_t n = values_.size();
   texts_.resize(n);
@@ -176,17 +215,12 @@ Parameters::Parameters(std::vector<sql::Value> values) : values_(std::move(value
       continue;
     }
     if (const auto* string = std::get_if<std::string>(&value)) {
-      if (std::memchr(string->data(), 0, string->size())) {
-        throw sql::SqlError(sql::Phase::encode, sql::Class::type, "22021", 0,
-                            text("parameter $", i + 1, ": text with a zero byte; PostgreSQL holds such data only as bytes"));
-      }
+      refuse_zero_byte(*string, i);
       pointers_[i] = string->c_str();
       continue;
     }
-    if (const auto* boolean = std::get_if<bool>(&value)) texts_[i] = *boolean ? "t" : "f";
-    if (const auto* integer = std::get_if<std::int64_t>(&value)) texts_[i] = text(*integer);
-    if (const auto* real = std::get_if<double>(&value)) texts_[i] = format_double(*real);
-    if (const auto* time = std::get_if<sql::Timestamp>(&value)) texts_[i] = format_timestamp(*time);
+    texts_[i] = format_value(value);
+    refuse_zero_byte(texts_[i], i);
     pointers_[i] = texts_[i].c_str();
   }
 }
@@ -202,30 +236,43 @@ sql::Value decode(unsigned type, std::string_view s) {
     case float8_oid: return number_or_text<double>(s);
     case bytea_oid: return decode_bytes(s);
     case timestamp_oid:
-    case timestamptz_oid:
-      if (const auto t = parse_timestamp(s)) return sql::Value(*t);
+    case timestamptz_oid: return value_or_text(parse_timestamp(s), s);
+    case date_oid: return value_or_text(sql::parse_date(s), s);
+    case time_oid: return value_or_text(sql::parse_time(s), s);
+    case uuid_oid: return value_or_text(sql::parse_uuid(s), s);
+    case numeric_oid: return sql::Value(sql::Decimal(s));
+    default:
+      if (const unsigned element = element_type(type)) return value_or_text(parse_array(element, s), s);
       return sql::Value(std::string(s));
-    default: return sql::Value(std::string(s));
   }
+}
+
+std::size_t append_rows(const PGresult* result, sql::ResultSet& set) {
+  const int rows = PQntuples(result), columns = PQnfields(result);
+  if (set.columns.empty()) {
+    set.columns.reserve(static_cast<std::size_t>(columns));
+    for (int c = 0; c < columns; ++c) set.columns.emplace_back(PQfname(result, c));
+  }
+  set.row_count += static_cast<std::size_t>(rows);
+  if (rows > 1) set.cells.reserve(set.row_count * static_cast<std::size_t>(columns));
+  std::size_t bytes = 0;
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) {
+      if (PQgetisnull(result, r, c)) {
+        set.cells.emplace_back(sql::Null{});
+        continue;
+      }
+      const auto size = static_cast<std::size_t>(PQgetlength(result, r, c));
+      set.cells.push_back(decode(PQftype(result, c), std::string_view(PQgetvalue(result, r, c), size)));
+      bytes += size;
+    }
+  }
+  return bytes;
 }
 
 std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result) {
   auto set = std::make_shared<sql::ResultSet>();
-  const int rows = PQntuples(result), columns = PQnfields(result);
-  set->row_count = static_cast<std::size_t>(rows);
-  set->columns.reserve(static_cast<std::size_t>(columns));
-  for (int c = 0; c < columns; ++c) set->columns.emplace_back(PQfname(result, c));
-  set->cells.reserve(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c) {
-      if (PQgetisnull(result, r, c)) {
-        set->cells.emplace_back(sql::Null{});
-      } else {
-        set->cells.push_back(
-            decode(PQftype(result, c), std::string_view(PQgetvalue(result, r, c), static_cast<std::size_t>(PQgetlength(result, r, c)))));
-      }
-    }
-  }
+  append_rows(result, *set);
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
   if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
     const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));

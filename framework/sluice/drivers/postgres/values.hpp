@@ -1,9 +1,9 @@
 // Values to and from PostgreSQL's text format. Pure.
 //
 // Parameters travel as text with an unspecified type, so that the server infers it from the statement (`$1::int` where it
-// cannot); only bytes travel binary, as bytea. Results: bool, int2/4/8, oid, float4/8, bytea, timestamp and timestamptz
-// become their Value (a timestamp without zone is read as UTC; ±infinity is Timestamp::max()/min()); everything else,
-// numeric, date and json included, is the server's exact text.
+// cannot); only bytes travel binary, as bytea. Results: bool, int2/4/8, oid, float4/8, numeric, bytea, date, time, timestamp,
+// timestamptz, uuid and arrays of them become their Value (a timestamp without zone is read as UTC; ±infinity is
+// Timestamp::max()/min()); everything else, json and what is beyond a Value's range included, is the server's exact text.
 #pragma once
 
 #include <sluice/sql/rows.hpp>
@@ -42,10 +42,15 @@ class Parameters {
   std::string signature_;
 };
 
+// What a value looks like inside of a statement's parameter. REQUIRES: not NULL.
+std::string format_value(const sql::Value& value);
+
 // One cell that is not NULL. `type` is the column's OID.
 sql::Value decode(unsigned type, std::string_view text);
 
 std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result);
+// The result's rows behind those of `set`, and its columns if it has none yet. Returns the bytes that the server sent for them.
+std::size_t append_rows(const pg_result* result, sql::ResultSet& set);
 
 std::string format_timestamp(sql::Timestamp t);
 // "2024-02-29 12:34:56.789+01:30", " BC" and infinity too. nullopt: another form, or beyond Timestamp's range.

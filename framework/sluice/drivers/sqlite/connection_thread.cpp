@@ -1,19 +1,22 @@
 #include <sluice/drivers/sqlite/connection_thread.hpp>
 #include <sluice/drivers/sqlite/thread_event.hpp>
 
+#include <pthread.h>
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <deque>
 #include <mutex>
-#include <pthread.h>
 #include <utility>
+#include <vector>
 
 namespace sluice::sqlite {
 namespace {
 
 // A thread that does not answer this long after a deadline hangs in the file system.
 constexpr Duration grace = 5s;
+
+constexpr std::size_t writes_at_once = 256;
 
 TimePoint with_grace(Deadline deadline) noexcept { return deadline.is_never() ? TimePoint::max() : deadline.at + grace; }
 
@@ -37,6 +40,8 @@ class SignalsBlocked {
 struct ConnectionThread::Job {
   Job(Work w, Deadline deadline, const asio::any_io_executor& executor) : work(std::move(w)), stop(deadline), done(executor, with_grace(deadline)) {}
   Work work;
+  std::shared_ptr<const sql::Statement> write;  // instead of work
+  std::shared_ptr<sql::Rows> rows;
   Stop stop;
   std::exception_ptr error;  // written before `done`
   ThreadEvent done;
@@ -77,25 +82,54 @@ ConnectionThread::ConnectionThread(std::unique_ptr<Handle> handle) : shared_(std
   thread_ = std::thread([shared = shared_] { serve(shared); });
 }
 
+void ConnectionThread::perform_work(Handle& handle, Job& job) noexcept {
+  try {
+    job.work(handle, job.stop);
+  } catch (...) {
+    job.error = std::current_exception();
+  }
+}
+
+void ConnectionThread::perform_writes(Handle& handle, const std::vector<std::shared_ptr<Job>>& jobs) {
+  std::vector<Handle::Write> writes;
+  std::vector<Handle::Write*> pointers;
+  writes.reserve(jobs.size());
+  for (const auto& job : jobs) pointers.push_back(&writes.emplace_back(Handle::Write{*job->write, job->stop}));
+  try {
+    handle.run_together(pointers);
+  } catch (...) {
+    for (Handle::Write& write : writes)
+      if (!write.error) write.error = std::current_exception();
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    jobs[i]->error = std::move(writes[i].error);
+    *jobs[i]->rows = std::move(writes[i].rows);
+  }
+}
+
 void ConnectionThread::serve(const std::shared_ptr<Shared>& shared) {
   pthread_setname_np(pthread_self(), "sqlite");
   std::unique_lock lock(shared->mutex);
   for (;;) {
     shared->changed.wait(lock, [&] { return shared->ending || !shared->jobs.empty(); });
     if (shared->jobs.empty()) break;
-    const std::shared_ptr<Job> job = shared->jobs.front();
+    // Writes that wait side by side are performed together; they stay in the queue, where end() finds them.
+    std::vector<std::shared_ptr<Job>> batch{shared->jobs.front()};
+    if (batch[0]->write)
+      for (std::size_t i = 1; i < shared->jobs.size() && i < writes_at_once && shared->jobs[i]->write; ++i) batch.push_back(shared->jobs[i]);
     lock.unlock();
-    try {
-      job->work(*shared->handle, job->stop);
-    } catch (...) {
-      job->error = std::current_exception();
-    }
+    if (batch[0]->write)
+      perform_writes(*shared->handle, batch);
+    else
+      perform_work(*shared->handle, *batch[0]);
     shared->in_transaction = shared->handle->in_transaction();
     shared->altered = shared->handle->altered();
     shared->broken = shared->handle->broken();
     lock.lock();
-    shared->jobs.pop_front();
-    job->done.happened();
+    for (const auto& job : batch) {
+      shared->jobs.pop_front();
+      job->done.happened();
+    }
   }
   lock.unlock();
   shared->handle->close();
@@ -105,7 +139,22 @@ void ConnectionThread::serve(const std::shared_ptr<Shared>& shared) {
 
 awaitable<ConnectionThread::Answer> ConnectionThread::perform(Work work, Deadline deadline) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  const auto job = std::make_shared<Job>(std::move(work), deadline, executor);
+  auto job = std::make_shared<Job>(std::move(work), deadline, executor);
+  Answer answer = co_await wait_for(std::move(job));
+  co_return answer;
+}
+
+awaitable<ConnectionThread::Answer> ConnectionThread::perform_write(std::shared_ptr<const sql::Statement> write, std::shared_ptr<sql::Rows> rows,
+                                                                    Deadline deadline) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  auto job = std::make_shared<Job>(Work(), deadline, executor);
+  job->write = std::move(write);
+  job->rows = std::move(rows);
+  Answer answer = co_await wait_for(std::move(job));
+  co_return answer;
+}
+
+awaitable<ConnectionThread::Answer> ConnectionThread::wait_for(std::shared_ptr<Job> job) {
   const Waiting waiting(shared_, job);
   {
     std::lock_guard lock(shared_->mutex);

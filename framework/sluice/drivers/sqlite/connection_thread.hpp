@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <vector>
 
 namespace sluice::sqlite {
 
@@ -29,6 +30,8 @@ class ConnectionThread {
   ~ConnectionThread();
 
   awaitable<Answer> perform(Work work, Deadline deadline);
+  // A write that commits together with those that wait beside it. `rows` is filled if the answer has no error.
+  awaitable<Answer> perform_write(std::shared_ptr<const sql::Statement> write, std::shared_ptr<sql::Rows> rows, Deadline deadline);
   // Cancels what runs, then waits until the handle is closed and the thread has ended. False: not by the deadline.
   awaitable<bool> close(Deadline deadline);
 
@@ -41,6 +44,9 @@ class ConnectionThread {
   struct Job;
   struct Shared;
   class Waiting;
+  awaitable<Answer> wait_for(std::shared_ptr<Job> job);
+  static void perform_work(Handle& handle, Job& job) noexcept;
+  static void perform_writes(Handle& handle, const std::vector<std::shared_ptr<Job>>& jobs);
   static void serve(const std::shared_ptr<Shared>& shared);
   void end(std::shared_ptr<class ThreadEvent> closed) noexcept;
 

@@ -61,6 +61,8 @@ awaitable<std::unique_ptr<pool::Connection>> Connector::connect(Deadline deadlin
   co_return connection;
 }
 
+bool Connector::gathers(const sql::Statement& statement) const noexcept { return sqlite::gathers(statement); }
+
 awaitable<void> Connector::ping(pool::Connection& connection, Deadline deadline) {
   return static_cast<Session&>(connection).check(validation_query_, deadline);
 }

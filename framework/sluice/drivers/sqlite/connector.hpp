@@ -24,6 +24,7 @@ class Connector final : public sql::SqlConnector {
   // One writer and a few readers; an in-memory database is one connection's own.
   std::uint32_t default_max() const noexcept override { return location_.memory ? 1 : 4; }
   sql::Dialect dialect() const noexcept override { return sql::Dialect::sqlite; }
+  bool gathers(const sql::Statement& statement) const noexcept override;
 
  private:
   Location location_;

@@ -39,7 +39,9 @@ Handle::Handle(Location location, std::size_t statement_cache, std::shared_ptr<W
 void Handle::open(const Stop& stop) {
   const Call call(*this, stop);
   const bool read_only = location_.mode == OpenMode::read_only;
-  const int mode = read_only ? SQLITE_OPEN_READONLY : location_.mode == OpenMode::existing ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int mode = read_only                              ? SQLITE_OPEN_READONLY
+                   : location_.mode == OpenMode::existing ? SQLITE_OPEN_READWRITE
+                                                          : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* db = nullptr;
   const int rc = sqlite3_open_v2(location_.path.c_str(), &db, mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   db_.reset(db);
@@ -58,14 +60,16 @@ void Handle::open(const Stop& stop) {
   Prepared mode_now(db, "PRAGMA journal_mode", false);
   sql::ResultSet answer;
   if (step_to_end(mode_now, answer) == SQLITE_DONE && !answer.cells.empty() && answer.cells[0] != sql::Value(std::string("wal")))
-    log::warning(text("SQLite database ", location_.path, " cannot use a write-ahead log (its file system has no shared memory?): readers and writers block each other"));
+    log::warning(text("SQLite database ", location_.path,
+                      " cannot use a write-ahead log (its file system has no shared memory?): readers and writers block each other"));
 }
 
 void Handle::fail_open(int code, const std::string& message) {
   const bool late = is_busy(code) || (code & 0xff) == SQLITE_INTERRUPT;
   const bool permanent = !late && (code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_FULL;
-  const std::string why = late ? text("cannot open SQLite database ", location_.path, ": another connection kept it locked until the deadline")
-                               : explain_cannot_open(location_.path, location_.mode == OpenMode::read_only, location_.mode == OpenMode::create, message);
+  const std::string why =
+      late ? text("cannot open SQLite database ", location_.path, ": another connection kept it locked until the deadline")
+           : explain_cannot_open(location_.path, location_.mode == OpenMode::read_only, location_.mode == OpenMode::create, message);
   close();
   broken_ = true;
   throw pool::ConnectFailed(why, true, permanent);
@@ -88,39 +92,55 @@ void Handle::close() noexcept {
 
 // ---- statements
 
-sql::Rows Handle::run(const sql::Statement& statement, const Stop& stop) {
-  const Call call(*this, stop);
-  require_live_transaction(statement.sql);
+sql::Rows Handle::run(const sql::Statement& statement, const Stop& stop) { return sql::Rows(run_to_end(statement, stop)); }
+
+Prepared* Handle::bound(const sql::Statement& statement) {
   Prepared& prepared = cache_.get(db_.get(), statement.sql);
   if (prepared.parameters() != statement.parameters.size()) {
     sql::check_parameter_count(prepared.parameters(), statement.parameters.size(), statement.sql);
   }
+  if (!prepared.get()) return nullptr;
+  try {
+    for (std::size_t i = 0; i < statement.parameters.size(); ++i) prepared.bind(static_cast<int>(i + 1), statement.parameters[i], statement.sql);
+  } catch (...) {
+    prepared.reset();
+    throw;
+  }
+  return &prepared;
+}
+
+std::shared_ptr<sql::ResultSet> Handle::run_to_end(const sql::Statement& statement, const Stop& stop) {
+  stream_end();
+  const Call call(*this, stop);
+  require_live_transaction(statement.sql);
   auto result = std::make_shared<sql::ResultSet>();
-  if (!prepared.get()) return sql::Rows(std::move(result));
+  Prepared* const prepared = bound(statement);
+  if (!prepared) return result;
 
   struct Finish {
     Prepared& prepared;
     ~Finish() { prepared.reset(); }
-  } const finish{prepared};
-  for (std::size_t i = 0; i < statement.parameters.size(); ++i) prepared.bind(static_cast<int>(i + 1), statement.parameters[i]);
-
+  } const finish{*prepared};
   const bool alone = autocommit();
-  if (alone && !prepared.reads_only()) enter_gate(statement.sql);
+  if (alone && !prepared->reads_only()) enter_gate(statement.sql);
   const sqlite3_int64 changes = sqlite3_total_changes64(db_.get());
   const TimePoint began = Clock::now();
   int rc = SQLITE_INTERRUPT;
   if (!stop.now()) {
     // SQLite does not ask the busy handler where waiting could deadlock; a statement of its own may simply start again.
-    while (is_busy(rc = step_to_end(prepared, *result)) && alone && pause(began)) sqlite3_reset(prepared.get());
+    while (is_busy(rc = step_to_end(*prepared, *result)) && alone && pause(began)) sqlite3_reset(prepared->get());
   }
   if (rc != SQLITE_DONE) fail(sql::Phase::execute, rc, statement.sql);
   note_alteration(statement.sql);
   if (alone) refuse_open_transaction(statement.sql);
-  if (sqlite3_total_changes64(db_.get()) != changes) {
-    result->affected = static_cast<std::uint64_t>(sqlite3_changes64(db_.get()));
-    result->last_insert_id = sqlite3_last_insert_rowid(db_.get());
-  }
-  return sql::Rows(std::move(result));
+  note_changes(changes, *result);
+  return result;
+}
+
+void Handle::note_changes(sqlite3_int64 before, sql::ResultSet& out) const {
+  if (sqlite3_total_changes64(db_.get()) == before) return;
+  out.affected = static_cast<std::uint64_t>(sqlite3_changes64(db_.get()));
+  out.last_insert_id = sqlite3_last_insert_rowid(db_.get());
 }
 
 int Handle::step_to_end(Prepared& prepared, sql::ResultSet& out) {
@@ -137,6 +157,7 @@ int Handle::step_to_end(Prepared& prepared, sql::ResultSet& out) {
 }
 
 void Handle::run_script(const std::string& script, const Stop& stop) {
+  stream_end();
   const Call call(*this, stop);
   require_live_transaction(script);
   const bool alone = autocommit();
@@ -159,6 +180,7 @@ void Handle::run_script(const std::string& script, const Stop& stop) {
 // ---- transactions
 
 void Handle::begin(bool read_only, const Stop& stop) {
+  stream_end();
   const Call call(*this, stop);
   require_open("BEGIN");
   if (in_transaction()) throw Error("this connection is in a transaction already");
@@ -174,17 +196,20 @@ void Handle::begin(bool read_only, const Stop& stop) {
 }
 
 void Handle::commit(const Stop& stop) {
+  stream_end();
   const Call call(*this, stop);
   require_open("COMMIT");
   if (explicit_ && autocommit()) {
     explicit_ = false;
-    throw sql::SqlError(sql::Phase::commit, sql::Class::other, "", 0, "nothing was committed: an earlier error or statement had ended the transaction", "COMMIT");
+    throw sql::SqlError(sql::Phase::commit, sql::Class::other, "", 0,
+                        "nothing was committed: an earlier error or statement had ended the transaction", "COMMIT");
   }
   execute("COMMIT", sql::Phase::commit);
   explicit_ = false;
 }
 
 void Handle::rollback() noexcept {
+  stream_end();
   const Stop never;
   const Call call(*this, never);
   explicit_ = false;
@@ -206,8 +231,8 @@ void Handle::require_live_transaction(const std::string& sql) const {
 void Handle::refuse_open_transaction(const std::string& sql) {
   if (autocommit()) return;
   rollback();
-  throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0, text("rolled back: a statement outside of begin() opened a transaction (in: ", sql::shorten(sql), ")"),
-                      sql::shorten(sql));
+  throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0,
+                      text("rolled back: a statement outside of begin() opened a transaction (in: ", sql::shorten(sql), ")"), sql::shorten(sql));
 }
 
 // ---- state between users
@@ -310,9 +335,11 @@ void Handle::fail(sql::Phase phase, int code, const std::string& sql) {
     throw sql::SqlError(phase, stopped ? Class::cancelled : Class::busy, "", code, "nothing was committed: the deadline came first", statement);
   if (!in_time && stop_->cancelled) throw sql::SqlError(phase, Class::cancelled, "", SQLITE_INTERRUPT, text("cancelled: ", statement), statement);
   if (!in_time)
-    throw TimedOut(text(stopped ? "the statement was ended at its deadline: " : "another writer kept the database locked until the deadline of: ", statement));
+    throw TimedOut(
+        text(stopped ? "the statement was ended at its deadline: " : "another writer kept the database locked until the deadline of: ", statement));
   if ((code & 0xff) == SQLITE_READONLY && (query_only_ || location_.mode == OpenMode::read_only))
-    throw sql::SqlError(phase, Class::permission, "", code, text(query_only_ ? "the transaction" : "the database", " is read-only (in: ", statement, ")"), statement);
+    throw sql::SqlError(phase, Class::permission, "", code,
+                        text(query_only_ ? "the transaction" : "the database", " is read-only (in: ", statement, ")"), statement);
   throw make_error(phase, db_.get(), code, sql);
 }
 

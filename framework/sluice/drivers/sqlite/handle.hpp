@@ -12,9 +12,11 @@
 #include <sluice/sql/session.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace sluice::sqlite {
 
@@ -27,6 +29,20 @@ class Handle {
   void open(const Stop& stop);
   // Autocommit unless begin() came before. A statement that would leave a transaction open is rolled back and refused.
   sql::Rows run(const sql::Statement& statement, const Stop& stop);
+  // Rows in pieces: the first with the start, null after the last. Whatever else the handle is asked for ends it. A statement that
+  // writes has run to its end with the first piece.
+  std::shared_ptr<const sql::ResultSet> stream_begin(sql::Statement statement, const Stop& stop);
+  std::shared_ptr<const sql::ResultSet> stream_next(const Stop& stop);
+  void stream_end() noexcept;
+  // A write that may share its COMMIT with others, and what came of it.
+  struct Write {
+    const sql::Statement& statement;
+    const Stop& stop;
+    sql::Rows rows = {};
+    std::exception_ptr error = nullptr;
+  };
+  // Performs them in order, in as few transactions as possible; each fares as if it were alone. Outside of begin() only.
+  void run_together(const std::vector<Write*>& writes);
   void run_script(const std::string& script, const Stop& stop);
   void begin(bool read_only, const Stop& stop);
   void commit(const Stop& stop);
@@ -72,7 +88,15 @@ class Handle {
   void require_open(const std::string& sql) const;
   void require_live_transaction(const std::string& sql) const;
   void refuse_open_transaction(const std::string& sql);
+  std::shared_ptr<sql::ResultSet> run_to_end(const sql::Statement& statement, const Stop& stop);
+  // Prepared, with its parameters bound; `statement` must live until it is reset. Null: nothing to run.
+  Prepared* bound(const sql::Statement& statement);
+  void note_changes(sqlite3_int64 before, sql::ResultSet& out) const;
   int step_to_end(Prepared& prepared, sql::ResultSet& out);
+  // One transaction over all of them. False: it had to be given up, nothing of it remains, and those without error are still to be performed.
+  bool commit_together(const std::vector<Write*>& writes);
+  void run_alone(Write& write) noexcept;
+  std::shared_ptr<sql::ResultSet> run_inside(const sql::Statement& statement);
   [[noreturn]] void fail(sql::Phase phase, int code, const std::string& sql);
   [[noreturn]] void fail_open(int code, const std::string& message);
   void note_alteration(const std::string& sql);
@@ -80,10 +104,13 @@ class Handle {
   Location location_;
   std::shared_ptr<WriterGate> gate_;
   std::unique_ptr<sqlite3, Close> db_;
-  PreparedCache cache_;  // destroyed before db_
+  PreparedCache cache_;      // destroyed before db_
+  sql::Statement streamed_;  // what `streaming_` is bound to
+  Prepared* streaming_ = nullptr;
+  std::exception_ptr stream_error_;  // met behind rows that were handed out first
   const Stop* stop_ = nullptr;
   TimePoint busy_since_{};
-  bool explicit_ = false;    // between begin() and the end that was asked for, even if SQLite rolled back by itself
+  bool explicit_ = false;  // between begin() and the end that was asked for, even if SQLite rolled back by itself
   bool in_gate_ = false;
   bool query_only_ = false;
   bool broken_ = false;

@@ -17,7 +17,20 @@ Hint hint_of(const char* declared) {
   std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (type == "BOOLEAN" || type == "BOOL") return Hint::boolean;
   if (type.starts_with("TIMESTAMP") || type.starts_with("DATETIME")) return Hint::timestamp;
+  if (type == "DATE") return Hint::date;
+  if (type == "TIME") return Hint::time;
+  if (type == "UUID") return Hint::uuid;
   return Hint::none;
+}
+
+[[noreturn]] void unfit(int number, const char* what, const std::string& sql) {
+  const std::string shown = sql::shorten(sql);
+  throw sql::SqlError(sql::Phase::encode, sql::Class::type, "", 0, text("parameter $", number, ": ", what, " (in: ", shown, ")"), shown);
+}
+
+template <class T>
+sql::Value value_or_text(const std::optional<T>& parsed, std::string_view s) {
+  return parsed ? sql::Value(*parsed) : sql::Value(std::string(s));
 }
 
 }  // namespace
@@ -39,30 +52,40 @@ Prepared::Prepared(sqlite3* db, const std::string& sql, bool keep) {
     const int further = sqlite3_prepare_v3(db, tail, -1, 0, &second, &tail);
     sqlite3_finalize(second);
     if (further != SQLITE_OK || second)
-      throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "", SQLITE_ERROR, text("one statement at a time (in: ", sql::shorten(sql), ")"), sql::shorten(sql));
+      throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "", SQLITE_ERROR, text("one statement at a time (in: ", sql::shorten(sql), ")"),
+                          sql::shorten(sql));
   }
 }
 
-void Prepared::bind(int number, const sql::Value& parameter) {
+void Prepared::bind(int number, const sql::Value& parameter, const std::string& sql) {
   sqlite3_stmt* s = statement_.get();
   struct Binder {
     sqlite3_stmt* s;
     int n;
+    const std::string& sql;
     int operator()(sql::Null) const { return sqlite3_bind_null(s, n); }
     int operator()(bool v) const { return sqlite3_bind_int(s, n, v ? 1 : 0); }
     int operator()(std::int64_t v) const { return sqlite3_bind_int64(s, n, v); }
     int operator()(double v) const { return sqlite3_bind_double(s, n, v); }
-    int operator()(const std::string& v) const { return sqlite3_bind_text64(s, n, v.data(), v.size(), SQLITE_STATIC, SQLITE_UTF8); }
+    int operator()(const std::string& v) const {
+      if (!sql::valid_utf8(v)) unfit(n, "text that is not valid UTF-8", sql);
+      return sqlite3_bind_text64(s, n, v.data(), v.size(), SQLITE_STATIC, SQLITE_UTF8);
+    }
     int operator()(const sql::Bytes& v) const {
       // A null pointer would bind NULL.
       return v.empty() ? sqlite3_bind_zeroblob(s, n, 0) : sqlite3_bind_blob64(s, n, v.data(), v.size(), SQLITE_STATIC);
     }
-    int operator()(sql::Timestamp v) const {
-      const std::string t = sql::format_timestamp(v);
-      return sqlite3_bind_text64(s, n, t.data(), t.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-    }
+    int operator()(sql::Timestamp v) const { return own(sql::format_timestamp(v)); }
+    int operator()(std::uint64_t) const { unfit(n, "an integer above 9223372036854775807, SQLite's largest", sql); }
+    int operator()(const sql::Decimal& v) const { return own(v.text()); }
+    int operator()(sql::Date v) const { return own(sql::format_date(v)); }
+    int operator()(sql::Time v) const { return own(sql::format_time(v)); }
+    int operator()(const sql::Uuid& v) const { return own(sql::format_uuid(v)); }
+    int operator()(const sql::Array&) const { unfit(n, "an array, which SQLite does not have", sql); }
+    int own(const std::string& t) const { return sqlite3_bind_text64(s, n, t.data(), t.size(), SQLITE_TRANSIENT, SQLITE_UTF8); }
   };
-  if (const int rc = std::visit(Binder{s, number}, parameter); rc != SQLITE_OK) throw make_error(sql::Phase::encode, sqlite3_db_handle(s), rc, sqlite3_sql(s));
+  if (const int rc = std::visit(Binder{s, number, sql}, parameter); rc != SQLITE_OK)
+    throw make_error(sql::Phase::encode, sqlite3_db_handle(s), rc, sql);
 }
 
 int Prepared::reset() noexcept {
@@ -100,8 +123,13 @@ sql::Value Prepared::value(int column) const {
       const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(s, column));
       const auto size = static_cast<std::size_t>(sqlite3_column_bytes(s, column));
       const std::string_view view = data ? std::string_view(data, size) : std::string_view();
-      if (hint == Hint::timestamp)
-        if (const auto t = sql::parse_timestamp(view)) return *t;
+      switch (hint) {
+        case Hint::timestamp: return value_or_text(sql::parse_timestamp(view), view);
+        case Hint::date: return value_or_text(sql::parse_date(view), view);
+        case Hint::time: return value_or_text(sql::parse_time(view), view);
+        case Hint::uuid: return value_or_text(sql::parse_uuid(view), view);
+        default: break;
+      }
       return std::string(view);
     }
     case SQLITE_BLOB: {

@@ -3,10 +3,10 @@
 
 #include <sluice/sql/value.hpp>
 
+#include <sqlite3.h>
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <sqlite3.h>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,7 +15,7 @@
 namespace sluice::sqlite {
 
 // What a column was declared as, where SQLite has no type of its own for it.
-enum class Hint : std::uint8_t { none, boolean, timestamp };
+enum class Hint : std::uint8_t { none, boolean, timestamp, date, time, uuid };
 
 class Prepared {
  public:
@@ -26,8 +26,8 @@ class Prepared {
   unsigned parameters() const noexcept { return parameters_; }
   bool reads_only() const noexcept { return !statement_ || sqlite3_stmt_readonly(statement_.get()) != 0; }
 
-  // `parameter` must live until reset(). Throws SqlError(encode).
-  void bind(int number, const sql::Value& parameter);
+  // `parameter` must live until reset(). Throws SqlError(encode) that shows `sql`.
+  void bind(int number, const sql::Value& parameter, const std::string& sql);
   // Ends the run and forgets the parameters. Returns its result code.
   int reset() noexcept;
 

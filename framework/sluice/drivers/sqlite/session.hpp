@@ -9,6 +9,9 @@
 
 namespace sluice::sqlite {
 
+// A single INSERT, UPDATE, DELETE or REPLACE: it may share its COMMIT with others.
+bool gathers(const sql::Statement& statement) noexcept;
+
 class Session final : public sql::Session {
  public:
   explicit Session(std::unique_ptr<Handle> handle) : thread_(std::move(handle)) {}
@@ -19,6 +22,8 @@ class Session final : public sql::Session {
   awaitable<bool> close(Deadline deadline) { return thread_.close(deadline); }
 
   awaitable<sql::Rows> run(sql::Statement statement, Deadline deadline) override;
+  // Several at a time if the statement may commit together with others (`gathers`), else one.
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
   awaitable<void> run_script(std::string sql, Deadline deadline) override;
   awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
   awaitable<void> commit(Deadline deadline) override;
@@ -27,8 +32,12 @@ class Session final : public sql::Session {
   bool in_transaction() const noexcept override { return thread_.in_transaction(); }
 
  private:
+  class Source;
   awaitable<void> perform(ConnectionThread::Work work, Deadline deadline);
+  void accept(const ConnectionThread::Answer& answer, Deadline deadline);
+  void refuse_while_streaming(const std::string& sql) const;
   ConnectionThread thread_;
+  bool streaming_ = false;  // a result is being read: the connection must be reset before somebody else gets it
 };
 
 }  // namespace sluice::sqlite

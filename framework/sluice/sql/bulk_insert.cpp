@@ -1,0 +1,80 @@
+#include <sluice/core/text.hpp>
+#include <sluice/sql/bulk_insert.hpp>
+
+#include <utility>
+
+namespace sluice::sql {
+namespace {
+
+constexpr std::size_t rows_at_once = 1024;
+constexpr std::size_t bytes_at_once = 256 * 1024;
+
+// A transaction of its own ends with the failure, not with the object: it may hold locks.
+struct FailureEnds {
+  std::optional<Transaction>* own;
+  ~FailureEnds() {
+    if (own) own->reset();
+  }
+};
+
+}  // namespace
+
+BulkTarget bulk_target(std::string_view table, std::vector<std::string> columns) {
+  if (columns.empty()) throw SqlError(Phase::encode, Class::syntax, "", 0, text("bulk insert into ", table, ": no columns were named"));
+  BulkTarget target;
+  const std::size_t dot = table.find('.');
+  if (dot != std::string_view::npos) target.schema = std::string(table.substr(0, dot));
+  target.table = std::string(table.substr(dot == std::string_view::npos ? 0 : dot + 1));
+  target.columns = std::move(columns);
+  return target;
+}
+
+BulkInsert::BulkInsert(std::optional<Transaction> own, Session& session, std::size_t columns, Duration statement_timeout) noexcept
+    : own_(std::move(own)), session_(&session), columns_(columns), statement_timeout_(statement_timeout) {}
+
+Deadline BulkInsert::deadline() const noexcept {
+  return statement_timeout_ > Duration::zero() ? Deadline::after(statement_timeout_) : Deadline::never();
+}
+
+void BulkInsert::begin_row(std::size_t values) {
+  if (!session_) throw Error("the bulk insert is over: it was finished, or failed");
+  if (values != columns_)
+    throw SqlError(Phase::encode, Class::syntax, "", 0, text("bulk insert: ", values, " values were given for ", columns_, " columns"));
+}
+
+void BulkInsert::append(Value value) {
+  if (const auto* s = std::get_if<std::string>(&value)) batch_bytes_ += s->size();
+  if (const auto* b = std::get_if<Bytes>(&value)) batch_bytes_ += b->size();
+  batch_bytes_ += sizeof(Value);
+  batch_.push_back(std::move(value));
+}
+
+awaitable<void> BulkInsert::send_if_full() {
+  if (batch_.size() >= rows_at_once * columns_ || batch_bytes_ >= bytes_at_once) co_await send();
+}
+
+awaitable<void> BulkInsert::send() {
+  Session* const session = std::exchange(session_, nullptr);  // over, unless this goes well
+  const std::size_t rows = batch_.size() / columns_;
+  std::vector<Value> cells = std::exchange(batch_, {});
+  batch_bytes_ = 0;
+  FailureEnds guard{&own_};
+  co_await session->bulk_rows(std::move(cells), deadline());
+  guard.own = nullptr;
+  session_ = session;
+  sent_ += rows;
+  if (observer_) observer_(sent_);
+}
+
+awaitable<std::uint64_t> BulkInsert::finish() {
+  if (!session_) throw Error("the bulk insert is over: it was finished, or failed");
+  if (!batch_.empty()) co_await send();
+  Session* const session = std::exchange(session_, nullptr);
+  FailureEnds guard{&own_};
+  const std::uint64_t rows = co_await session->bulk_end(deadline());
+  guard.own = nullptr;
+  if (own_) co_await own_->commit();
+  co_return rows;
+}
+
+}  // namespace sluice::sql

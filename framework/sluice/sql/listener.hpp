@@ -1,0 +1,31 @@
+// Messages of a channel as they come (PostgreSQL's LISTEN/NOTIFY):
+//
+//   sql::Listener orders = co_await db.listen("orders");
+//   for (;;) { const sql::Notification n = co_await orders.next(); … }
+//
+// It holds one connection of the pool for as long as it lives. A lost connection is SqlError(lost): listen anew, and look for what came
+// meanwhile, for messages are not kept for those who are away. Further channels may be added. One loop's own.
+#pragma once
+
+#include <sluice/pool/pool.hpp>
+#include <sluice/sql/session.hpp>
+
+namespace sluice::sql {
+
+class Listener {
+ public:
+  explicit Listener(pool::Lease lease) noexcept : lease_(std::move(lease)) {}
+  Listener(Listener&&) noexcept = default;
+  Listener& operator=(Listener&&) noexcept = default;
+
+  awaitable<void> add(std::string channel) { return session().listen(std::move(channel), Deadline::never()); }
+  // Waits for ever, or throws TimedOut after the limit; either way nothing that comes later is missed.
+  awaitable<Notification> next() { return session().next_notification(Deadline::never()); }
+  awaitable<Notification> next(Within limit) { return session().next_notification(Deadline::after(limit.limit)); }
+
+ private:
+  Session& session() const { return static_cast<Session&>(lease_.connection()); }
+  pool::Lease lease_;
+};
+
+}  // namespace sluice::sql

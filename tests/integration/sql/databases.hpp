@@ -1,0 +1,30 @@
+// The databases that tests of the SQL layer run on: the same test on each.
+#pragma once
+
+#include <support/process.hpp>
+#include <support/real_database.hpp>
+
+#include "fixture.hpp"
+
+namespace sluice::test {
+
+// Calls `test(RealDatabase&)` with an empty database of each kind that this machine has.
+template <class F>
+void on_each_database(F test, config::Pool options = {}) {
+  SUBCASE("SQLite") {
+    const TemporaryDirectory directory;
+    options.url = "sqlite:" + directory.path() + "/test.db";
+    RealDatabase database(options);
+    test(database);
+  }
+  SUBCASE("PostgreSQL") {
+    if (!PostgresServer::require()) return;
+    options.url = server().url();
+    server().query("DROP SCHEMA IF EXISTS public CASCADE");
+    server().query("CREATE SCHEMA public AUTHORIZATION app");
+    RealDatabase database(options);
+    test(database);
+  }
+}
+
+}  // namespace sluice::test

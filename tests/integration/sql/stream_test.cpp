@@ -1,0 +1,297 @@
+#include <malloc.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+
+#include "databases.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+std::size_t resident_bytes() {
+  std::size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// "SELECT n FROM 1 to $1" on either database; a second column makes rows of about 60 bytes.
+std::string numbers(sql::Dialect dialect) {
+  if (dialect == sql::Dialect::postgres)
+    return "SELECT n, 'a text of some length for number ' || n AS t FROM (SELECT generate_series(1, $1::int8) AS n) AS s";
+  return "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < $1) SELECT n, 'a text of some length for number ' || n AS t FROM "
+         "s";
+}
+
+constexpr std::int64_t endless = 4'000'000'000;
+
+// 1 million rows; SLUICE_STREAM_ROWS asks for more.
+std::int64_t rows_to_stream() {
+  const char* asked = std::getenv("SLUICE_STREAM_ROWS");
+  return asked ? std::stoll(asked) : 1'000'000;
+}
+
+}  // namespace
+
+TEST_CASE("A large result is streamed in flat memory, in order and complete") {
+  on_each_database([](RealDatabase& t) {
+    const std::int64_t count = rows_to_stream();
+    auto body = [&]() -> awaitable<void> {
+      sql::Stream rows = co_await t.db->stream(within(10min), numbers(t.db->dialect()), count);
+      std::int64_t expected = 0, wrong = 0;
+      std::size_t base = 0, most = 0;
+      while (auto row = co_await rows.next()) {
+        wrong += (*row)["n"].as<std::int64_t>() != ++expected;
+        if (expected == 20'000) base = resident_bytes();
+        if (expected % 20'000 == 0) most = std::max(most, resident_bytes());
+      }
+      CHECK(wrong == 0);
+      CHECK(expected == count);
+      CHECK(rows.ended());
+      MESSAGE(count, " rows; resident memory grew by ", (most - base) / 1024, " KiB");
+      CHECK(most - base <= 8u << 20);
+      // The connection is back, and good for the next one.
+      CHECK(t.pool->numbers().leased == 0);
+      const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
+      CHECK(one[0]["one"].as<int>() == 1);
+      CHECK(t.stats.connects.get() == 1);
+    };
+    t.run(body, 10min);
+  });
+}
+
+TEST_CASE("A stream of nothing ends at once; whole pieces may be taken; row and piece alternate") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      sql::Stream none = co_await t.db->stream("SELECT 1 AS one WHERE 1 = 0");
+      const auto nothing = co_await none.next();
+      CHECK_FALSE(nothing);
+      const auto still_nothing = co_await none.next();
+      CHECK_FALSE(still_nothing);
+
+      sql::Stream rows = co_await t.db->stream(numbers(t.db->dialect()), 2000);
+      std::int64_t expected = 0;
+      for (int i = 0; i < 5; ++i) {
+        const auto row = co_await rows.next();
+        REQUIRE(row);
+        CHECK((*row)[0].as<std::int64_t>() == ++expected);
+      }
+      for (;;) {
+        const sql::Rows piece = co_await rows.next_rows();
+        if (piece.empty()) break;
+        CHECK(piece.size() <= 512);
+        for (const sql::Row& row : piece) CHECK(row["n"].as<std::int64_t>() == ++expected);
+      }
+      CHECK(expected == 2000);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("A closed stream keeps its connection, an abandoned one is cleaned away, and both end the statement") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      {
+        sql::Stream rows = co_await t.db->stream(numbers(t.db->dialect()), endless);
+        co_await rows.next();
+        co_await rows.close();
+        CHECK(rows.ended());
+      }
+      const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
+      CHECK(one[0][0].as<int>() == 1);
+      CHECK(t.stats.connects.get() == 1);
+      {
+        sql::Stream rows = co_await t.db->stream(numbers(t.db->dialect()), endless);
+        co_await rows.next();
+      }
+      const sql::Rows two = co_await t.db->query("SELECT 2 AS two");
+      CHECK(two[0][0].as<int>() == 2);
+      if (t.db->dialect() != sql::Dialect::postgres) co_return;
+      const bool ended = co_await [](auto executor) -> awaitable<bool> {
+        asio::steady_timer timer(executor);
+        for (int i = 0; i < 1000; ++i) {
+          if (server().query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT n, %' AND state = 'active'")[0][0] == "0")
+            co_return true;
+          timer.expires_after(10ms);
+          co_await timer.async_wait(use_awaitable);
+        }
+        co_return false;
+      }(t.loop.get_executor());
+      CHECK(ended);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("Within a transaction a stream sees its changes, and nothing else runs beside it") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      co_await t.db->execute("CREATE TABLE t (n bigint)");
+      sql::Transaction tx = co_await t.db->begin();
+      sql::BulkInsert bulk = co_await tx.bulk_insert("t", "n");
+      for (int n = 1; n <= 3000; ++n) co_await bulk.add(n);
+      const std::uint64_t inserted = co_await bulk.finish();
+      CHECK(inserted == 3000);
+      {
+        sql::Stream rows = co_await tx.stream("SELECT n FROM t ORDER BY n");
+        const auto first = co_await rows.next();
+        REQUIRE(first);
+        const auto refused = co_await error_from<sql::SqlError>(tx.query("SELECT 1"));
+        CHECK(refused);
+        std::int64_t count = 1;
+        while (auto row = co_await rows.next()) ++count;
+        CHECK(count == 3000);
+      }
+      co_await tx.commit();
+      const sql::Rows rows = co_await t.db->query("SELECT count(*) AS n FROM t");
+      CHECK(rows[0]["n"].as<int>() == 3000);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("An error in the middle of a result comes after the rows before it, typed, and spares the connection") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      const bool postgres = t.db->dialect() == sql::Dialect::postgres;
+      const std::string failing = postgres ? "SELECT 1 / (1000 - n) FROM (SELECT generate_series(1, 2000) AS n) AS s"
+                                           : "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 2000) SELECT abs(CASE n WHEN "
+                                             "1000 THEN -9223372036854775808 ELSE n END) FROM s";
+      sql::Stream rows = co_await t.db->stream(failing);
+      std::int64_t count = 0;
+      std::optional<sql::SqlError> error;
+      try {
+        while (auto row = co_await rows.next()) ++count;
+      } catch (const sql::SqlError& e) {
+        error = e;
+      }
+      REQUIRE(error);
+      CHECK(error->phase() == sql::Phase::fetch);
+      CHECK_FALSE(error->statement().empty());
+      CHECK(count == 999);
+      if (postgres) CHECK(error->sqlstate() == "22012");
+      CHECK(rows.ended());
+      const auto over = co_await rows.next();
+      CHECK_FALSE(over);
+      const auto wrong = co_await error_from<sql::SqlError>(t.db->stream("SELECT nowhere FROM nothing"));
+      REQUIRE(wrong);
+      const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
+      CHECK(one.size() == 1);
+      CHECK(t.stats.connects.get() == 1);
+      CHECK(t.stats.statement_errors.get() == 2);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("A server that ends the session in mid-result is a typed error, and the connection is not used again") {
+  if (!PostgresServer::require()) return;
+  RealDatabase t(server().url());
+  auto body = [&]() -> awaitable<void> {
+    sql::Stream rows = co_await t.db->stream(numbers(sql::Dialect::postgres), endless);
+    co_await rows.next();
+    server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND state = 'active'");
+    std::optional<sql::SqlError> error;
+    try {
+      while (auto row = co_await rows.next()) {
+      }
+    } catch (const sql::SqlError& e) {
+      error = e;
+    }
+    REQUIRE(error);
+    CHECK(error->phase() == sql::Phase::lost);
+    CHECK(error->error_class() == sql::Class::connection);
+    const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
+    CHECK(one.size() == 1);
+    CHECK(t.stats.connects.get() == 2);
+  };
+  t.run(body);
+}
+
+TEST_CASE("A stream past its limit is cancelled on the server") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      sql::Stream rows = co_await t.db->stream(within(200ms), numbers(t.db->dialect()), endless);
+      std::int64_t count = 0;
+      std::exception_ptr error;
+      try {
+        while (auto row = co_await rows.next()) ++count;
+      } catch (const TimedOut&) {
+        error = std::current_exception();
+      }
+      CHECK(error);
+      CHECK(count > 0);
+      const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
+      CHECK(one.size() == 1);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("Bulk insert is all or nothing, with progress, every type and awkward texts") {
+  on_each_database([](RealDatabase& t) {
+    auto body = [&]() -> awaitable<void> {
+      const bool postgres = t.db->dialect() == sql::Dialect::postgres;
+      co_await t.db->execute(
+          postgres ? "CREATE TABLE t (id int8 PRIMARY KEY, \"odd \"\"name\" text, b bytea, at timestamptz, d date, ok bool, r float8)"
+                   : "CREATE TABLE t (id INTEGER PRIMARY KEY, \"odd \"\"name\" TEXT, b BLOB, at TIMESTAMP, d DATE, ok BOOLEAN, r REAL)");
+      const std::vector<std::optional<std::string>> texts{"plain", "", std::nullopt, "tab\tnewline\nreturn\rbackslash\\N \\.", "\xE2\x82\xAC", "\\."};
+      const sql::Bytes bytes{std::byte{0}, std::byte{'\\'}, std::byte{0xff}};
+      const sql::Timestamp at(1'700'000'000'123'456us);
+      const sql::Date day(std::chrono::year(2024) / 2 / 29);
+      sql::BulkInsert bulk = co_await t.db->bulk_insert("t", "id", "odd \"name", "b", "at", "d", "ok", "r");
+      std::uint64_t last = 0, calls = 0;
+      bulk.on_progress([&](std::uint64_t sent) {
+        CHECK(sent > last);
+        last = sent;
+        ++calls;
+      });
+      const std::int64_t count = 20'000;
+      for (std::int64_t i = 0; i < count; ++i)
+        co_await bulk.add(i, texts[static_cast<std::size_t>(i) % texts.size()], bytes, at, day, i % 2 == 0, 0.5);
+      const std::uint64_t inserted = co_await bulk.finish();
+      CHECK(inserted == 20'000);
+      CHECK(last == 20'000);
+      CHECK(calls > 5);
+      const sql::Rows rows = co_await t.db->query("SELECT * FROM t WHERE id < 6 ORDER BY id");
+      REQUIRE(rows.size() == 6);
+      for (std::size_t i = 0; i < 6; ++i) {
+        CHECK(rows[i][1].as<std::optional<std::string>>() == texts[i]);
+        CHECK(rows[i]["b"].as<sql::Bytes>() == bytes);
+        CHECK(rows[i]["at"].as<sql::Timestamp>() == at);
+        CHECK(rows[i]["d"].as<sql::Date>() == day);
+        CHECK(rows[i]["ok"].as<bool>() == (i % 2 == 0));
+      }
+      // One bad row, and nothing of it all is there.
+      sql::BulkInsert twice = co_await t.db->bulk_insert("t", "id", "r");
+      std::optional<sql::SqlError> error;
+      try {
+        for (std::int64_t i = count; i < count + 5000; ++i) co_await twice.add(i, 1.5);
+        co_await twice.add(7, 1.5);
+        co_await twice.finish();
+      } catch (const sql::SqlError& e) {
+        error = e;
+      }
+      REQUIRE(error);
+      CHECK(error->error_class() == sql::Class::unique_violation);
+      {
+        sql::BulkInsert abandoned = co_await t.db->bulk_insert("t", "id", "r");
+        for (std::int64_t i = count; i < count + 5000; ++i) co_await abandoned.add(i, 1.5);
+      }
+      sql::BulkInsert wrong = co_await t.db->bulk_insert("t", "id", "r");
+      CHECK_THROWS_AS((void)wrong.add(1), sql::SqlError);
+      { const sql::BulkInsert over = std::move(wrong); }
+      const auto unknown = co_await error_from<sql::SqlError>([](sql::Database& db) -> awaitable<void> {
+        sql::BulkInsert none = co_await db.bulk_insert("nowhere", "id");
+        co_await none.add(1);
+        co_await none.finish();
+      }(*t.db));
+      CHECK(unknown);
+      const sql::Rows total = co_await t.db->query("SELECT count(*) AS n FROM t");
+      CHECK(total[0]["n"].as<std::int64_t>() == count);
+    };
+    t.run(body);
+  });
+}
