@@ -1,6 +1,16 @@
 #include "schema.hpp"
 
+#include <sluice/workers/queue.hpp>
+
 namespace orders {
+
+namespace {
+
+// What the queue needs in the outbox, and the few rows of it that are still to be done.
+std::string outbox_columns(sluice::sql::Dialect dialect) { return ",\n  " + sluice::queue_columns(dialect) + "\n);\n"; }
+const char* const outbox_index = "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (run_at, id) WHERE done_at IS NULL AND dead_at IS NULL;\n";
+
+}  // namespace
 
 // Ids of new users start above those of the seeds.
 std::string postgres_schema() {
@@ -25,8 +35,8 @@ CREATE TABLE IF NOT EXISTS outbox (
   order_id   bigint NOT NULL REFERENCES orders (id),
   topic      text NOT NULL,
   payload    text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now()
-);
+  created_at timestamptz NOT NULL DEFAULT now())sql" +
+         outbox_columns(sluice::sql::Dialect::postgres) + outbox_index + R"sql(
 INSERT INTO users (id, name, email)
   SELECT n, 'User ' || n, 'user' || n || '@example.com' FROM generate_series(1, 1000) AS n
   WHERE NOT EXISTS (SELECT 1 FROM users);
@@ -55,11 +65,48 @@ CREATE TABLE IF NOT EXISTS outbox (
   order_id   INTEGER NOT NULL REFERENCES orders (id),
   topic      TEXT NOT NULL,
   payload    TEXT NOT NULL,
-  created_at TIMESTAMP NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
-);
+  created_at TIMESTAMP NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')))sql" +
+         outbox_columns(sluice::sql::Dialect::sqlite) + outbox_index + R"sql(
 INSERT INTO users (id, name, email)
   WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 1000)
   SELECT n, 'User ' || n, 'user' || n || '@example.com' FROM series
+  WHERE NOT EXISTS (SELECT 1 FROM users);
+)sql";
+}
+
+// As the other databases compare text: byte by byte.
+std::string mysql_schema() {
+  return R"sql(
+CREATE TABLE IF NOT EXISTS users (
+  id         bigint AUTO_INCREMENT PRIMARY KEY,
+  name       text NOT NULL,
+  email      varchar(320) NOT NULL UNIQUE
+) ENGINE=InnoDB AUTO_INCREMENT=1001 DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS orders (
+  id              bigint AUTO_INCREMENT PRIMARY KEY,
+  user_id         bigint NOT NULL,
+  item            text NOT NULL,
+  quantity        bigint NOT NULL CHECK (quantity > 0),
+  amount_cents    bigint NOT NULL CHECK (amount_cents >= 0),
+  idempotency_key varchar(255) UNIQUE,
+  request         text NOT NULL,
+  created_at      datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  FOREIGN KEY (user_id) REFERENCES users (id)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS outbox (
+  id         bigint AUTO_INCREMENT PRIMARY KEY,
+  order_id   bigint NOT NULL,
+  topic      varchar(100) NOT NULL,
+  payload    text NOT NULL,
+  created_at datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  FOREIGN KEY (order_id) REFERENCES orders (id),
+  KEY outbox_due (done_at, dead_at, run_at, id),
+  )sql" + sluice::queue_columns(sluice::sql::Dialect::mysql) +
+         R"sql(
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT INTO users (id, name, email)
+  WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 1000)
+  SELECT n, CONCAT('User ', n), CONCAT('user', n, '@example.com') FROM series
   WHERE NOT EXISTS (SELECT 1 FROM users);
 )sql";
 }

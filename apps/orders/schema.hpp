@@ -1,4 +1,4 @@
-// The tables, and 1000 users to begin with. Both scripts may run again at any time: what exists stays as it is.
+// The tables, and 1000 users to begin with. Each script may run again at any time: what exists stays as it is.
 #pragma once
 
 #include <string>
@@ -7,5 +7,6 @@ namespace orders {
 
 std::string postgres_schema();
 std::string sqlite_schema();
+std::string mysql_schema();  // MariaDB and MySQL
 
 }  // namespace orders

@@ -1,10 +1,10 @@
 #include "web.hpp"
 
+#include "options.hpp"
 #include "report.hpp"
 #include "schema.hpp"
 #include "store.hpp"
 
-#include <sluice/config/duration.hpp>
 #include <sluice/core/text.hpp>
 
 #include <unistd.h>
@@ -17,15 +17,6 @@ using sluice::awaitable;
 using sluice::HttpError;
 using sluice::Request;
 using sluice::Response;
-
-sluice::Duration duration_option(const sluice::config::Config& config, const char* name, sluice::Duration otherwise) {
-  const json options = json::parse(config.app_json);
-  const auto it = options.find(name);
-  if (it == options.end()) return otherwise;
-  const auto parsed = sluice::config::parse_duration(it->is_string() ? it->get<std::string>() : it->dump());
-  if (!parsed) throw sluice::ExitError(sluice::ExitCode::config, sluice::text("app.", name, ": ", it->dump(), " ", parsed.problem));
-  return parsed.value;
-}
 
 }  // namespace
 
@@ -40,16 +31,17 @@ void Web::routes() {
 
 awaitable<void> Web::start() {
   report_deadline_ = duration_option(context().config(), "report_deadline", report_deadline_);
-  db().on_first_use(postgres_schema(), sqlite_schema());
+  db().on_first_use(postgres_schema(), sqlite_schema(), mysql_schema());
   co_await HttpWorker::start();
 }
 
 awaitable<Response> Web::index(Request) {
-  co_return Response::json({{"application", "orders"},
-                            {"worker", context().slot()},
-                            {"addresses",
-                             {"GET /ping", "GET /users/{id}", "POST /orders {\"user\": 1, \"item\": \"book\", \"quantity\": 2, \"amount_cents\": 1990}",
-                              "GET /orders/{id}", "GET /report?seconds=2"}}});
+  co_return Response::json(
+      {{"application", "orders"},
+       {"worker", context().slot()},
+       {"addresses",
+        {"GET /ping", "GET /users/{id}", "POST /orders {\"user\": 1, \"item\": \"book\", \"quantity\": 2, \"amount_cents\": 1990}",
+         "GET /orders/{id}", "GET /report?seconds=2"}}});
 }
 
 awaitable<Response> Web::ping(Request) { co_return Response::json({{"pong", true}, {"worker", context().slot()}, {"pid", ::getpid()}}); }
@@ -58,10 +50,8 @@ awaitable<Response> Web::user(Request request) {
   const auto id = request.path<std::int64_t>("id");
   const sluice::sql::Rows rows = co_await db().query("SELECT id, name, email FROM users WHERE id = $1", id);
   if (rows.empty()) throw HttpError(404, "there is no such user", "id");
-  co_return Response::json({{"id", id},
-                            {"name", rows[0]["name"].as<std::string>()},
-                            {"email", rows[0]["email"].as<std::string>()},
-                            {"worker", context().slot()}});
+  co_return Response::json(
+      {{"id", id}, {"name", rows[0]["name"].as<std::string>()}, {"email", rows[0]["email"].as<std::string>()}, {"worker", context().slot()}});
 }
 
 awaitable<Response> Web::place_order(Request request) {

@@ -1,0 +1,232 @@
+// The kind jobs: what it owes, whatever is killed when. The payment service is the test's: it keeps its books, and every job's effect
+// must be in them once.
+#include <sluice/core/asio.hpp>
+#include <sluice/http/server.hpp>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "fixture.hpp"
+
+namespace sluice::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Makes each payment once by its key, as a real one would.
+class PaymentService {
+ public:
+  // What to answer to the n-th request (from 1) for a key; 0: let it wait until the service ends.
+  using Policy = std::function<unsigned(const std::string& key, int request)>;
+
+  explicit PaymentService(Policy policy = {})
+      : policy_(std::move(policy)),
+        port_(unused_port()),
+        socket_(http::bind_listener(local(port_), "test")),
+        server_(std::make_unique<http::Server>(loop_, handler(), http::Limits{})) {
+    server_->listen(socket_.get());
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~PaymentService() {
+    loop_.stop();
+    thread_.join();
+    server_.reset();
+  }
+  std::string url() const { return "http://" + local(port_) + "/payments"; }
+  std::map<std::string, int> requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  // By key; each is 1, or the service is no service.
+  std::map<std::string, int> effects() const {
+    const std::lock_guard lock(mutex_);
+    return effects_;
+  }
+  int total() const {
+    const std::lock_guard lock(mutex_);
+    return total_;
+  }
+
+ private:
+  std::function<awaitable<http::Response>(http::Request)> handler() {
+    return [this](http::Request request) { return pay(std::move(request)); };
+  }
+  awaitable<http::Response> pay(http::Request request) {
+    const std::string* key = request.header("Idempotency-Key");
+    unsigned status = 200;
+    {
+      const std::lock_guard lock(mutex_);
+      ++total_;
+      if (!key) co_return http::Response::error(400, "no key");
+      const int count = ++requests_[*key];
+      if (policy_) status = policy_(*key, count);
+      if (status == 200 && effects_[*key] == 0) ++effects_[*key];
+    }
+    if (status == 0) {
+      asio::steady_timer timer(loop_, TimePoint::max());
+      co_await timer.async_wait(use_awaitable);
+    }
+    http::Response response = status < 300 ? http::Response::json({{"paid", true}}) : http::Response::error(status, "not now");
+    co_return response;
+  }
+
+  Policy policy_;
+  std::uint16_t port_;
+  asio::io_context loop_{1};
+  Descriptor socket_;
+  std::unique_ptr<http::Server> server_;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int> requests_, effects_;
+  int total_ = 0;
+};
+
+std::vector<std::string> flags(const PaymentService& service, std::vector<std::string> more = {}) {
+  std::vector<std::string> out{"--app.payments_url",    service.url(), "--app.job_poll",           "20ms", "--app.job_backoff",     "20ms",
+                               "--app.job_claim",       "1s",          "--restart.breaker_deaths", "0",    "--restart.backoff_min", "1ms",
+                               "--restart.backoff_max", "50ms"};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+// Nothing of earlier tests is owed: the shared server keeps its tables.
+void empty_outbox(PostgresServer* server) {
+  if (server) server->query("DO $$ BEGIN IF to_regclass('outbox') IS NOT NULL THEN DELETE FROM outbox; END IF; END $$");
+}
+
+}  // namespace
+
+TEST_CASE("Every placed order is paid for once") {
+  Database database;
+  SUBCASE("on SQLite") {}
+  SUBCASE("on PostgreSQL") {
+    database.server = postgres();
+    if (!database.server) return;
+  }
+  empty_outbox(database.server);
+  PaymentService service;
+  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = flags(service)});
+  SHOW_LOG_OF(cluster);
+  make_orders(cluster, 50);
+  CHECK(eventually(20s, [&] { return service.effects().size() == 50; }));
+  // Once it is marked nobody asks again, and stopping loses nothing.
+  CHECK(service.total() == 50);
+  check_clean_end(cluster, database.server);
+  CHECK(service.total() == 50);
+}
+
+TEST_CASE("A refused payment is dead at once, a failing one is tried again, and neither holds up the others") {
+  Database database;
+  SUBCASE("on SQLite") {}
+  SUBCASE("on PostgreSQL") {
+    database.server = postgres();
+    if (!database.server) return;
+  }
+  empty_outbox(database.server);
+  std::string refused, failing, hopeless;
+  std::mutex mutex;
+  PaymentService service([&](const std::string& key, int request) -> unsigned {
+    const std::lock_guard lock(mutex);
+    if (refused.empty())
+      refused = key;
+    else if (failing.empty() && key != refused)
+      failing = key;
+    else if (hopeless.empty() && key != refused && key != failing)
+      hopeless = key;
+    if (key == refused) return 422;
+    if (key == failing) return request < 4 ? 503 : 200;
+    if (key == hopeless) return 500;
+    return 200;
+  });
+  Cluster cluster({.workers = "web=1,jobs=1", .url = database.url(), .flags = flags(service, {"--app.job_attempts", "5"})});
+  SHOW_LOG_OF(cluster);
+  make_orders(cluster, 10);
+  CHECK(eventually(20s, [&] { return service.effects().size() == 8 && service.requests()[hopeless] == 5; }));
+  CHECK(eventually(10s, [&] { return cluster.log().find("job " + hopeless + " is dead") != std::string::npos; }));
+  CHECK(cluster.log().find("job " + refused + " is dead") != std::string::npos);
+  const auto requests = service.requests();
+  CHECK(requests.at(refused) == 1);
+  CHECK(requests.at(failing) == 4);
+  CHECK(requests.at(hopeless) == 5);
+  if (database.server) {
+    CHECK(database.server->query(
+              "SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL AND done_at IS NULL AND last_error LIKE '%answered%'")[0][0] == "2");
+    CHECK(database.server->query("SELECT count(*) FROM outbox WHERE done_at IS NOT NULL AND dead_at IS NULL")[0][0] == "8");
+  }
+  check_clean_end(cluster, database.server);
+}
+
+TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there once, each job is marked once") {
+  Database database;
+  SUBCASE("on SQLite") {}
+  SUBCASE("on PostgreSQL") {
+    database.server = postgres();
+    if (!database.server) return;
+  }
+  empty_outbox(database.server);
+  // The service itself says when: some requests are met by a kill before the effect, some after it before the answer, some while the
+  // answer travels; others kill by the clock, which meets claims and marks.
+  std::atomic<int> to_kill{0};
+  PaymentService service([&](const std::string&, int request) -> unsigned {
+    if (request > 3) return 200;
+    static thread_local std::mt19937 random(4711);
+    switch (random() % 8) {
+      case 0:  // before the effect: it is never answered
+        to_kill = 1;
+        return 0;
+      case 1:  // after the effect
+        to_kill = 1;
+        return 200;
+      default: return 200;
+    }
+  });
+  constexpr int jobs = 200;
+  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = flags(service, {"--app.payment_timeout", "2s"})});
+  SHOW_LOG_OF(cluster);
+  make_orders(cluster, jobs);
+  int kills = 0, by_clock = 0;
+  std::mt19937 random(42);
+  const auto kill_one = [&] {
+    std::vector<pid_t> pids;
+    for (const ProcessInfo& p : cluster.processes())
+      if (command_line(p.pid).find("jobs ") != std::string::npos && p.state != 'Z') pids.push_back(p.pid);
+    if (pids.empty()) return false;
+    return ::kill(pids[random() % pids.size()], SIGKILL) == 0;
+  };
+  const TimePoint end = Clock::now() + scaled(90s);
+  TimePoint next = Clock::now();
+  while (service.effects().size() < jobs && Clock::now() < end) {
+    if (to_kill.exchange(0) > 0) kills += kill_one();
+    if (by_clock < 60 && Clock::now() >= next) {
+      by_clock += kill_one();
+      next = Clock::now() + std::chrono::microseconds(random() % 60'000);
+    }
+    std::this_thread::sleep_for(200us);  // a pace, not a wait for something
+  }
+  const auto effects = service.effects();
+  CHECK(effects.size() == jobs);
+  for (const auto& [key, count] : effects) CHECK(count == 1);
+  int repeated = 0;
+  for (const auto& [key, count] : service.requests()) repeated += count > 1;
+  MESSAGE((kills + by_clock), " workers killed; ", jobs, " jobs, ", service.total(), " requests, ", repeated, " jobs asked for more than once");
+  CHECK(kills + by_clock > 20);
+  CHECK(repeated > 0);  // else no kill met a payment
+  if (database.server) {
+    CHECK(eventually(20s,
+                     [&] { return database.server->query("SELECT count(*) FROM outbox WHERE done_at IS NOT NULL")[0][0] == std::to_string(jobs); }));
+    CHECK(database.server->query("SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL")[0][0] == "0");
+  }
+  // Nothing is asked again once all is marked: two claims later there would be.
+  CHECK(eventually(20s, [&] {
+    const int before = service.total();
+    std::this_thread::sleep_for(2500ms);
+    return service.total() == before;
+  }));
+  check_clean_end(cluster, database.server);
+}
+
+}  // namespace sluice::test
