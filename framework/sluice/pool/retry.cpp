@@ -6,6 +6,7 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/query.hpp>
 #include <algorithm>
+#include <random>
 #include <utility>
 
 namespace sluice::pool {

@@ -20,8 +20,6 @@
 
 #include <cstdint>
 #include <exception>
-#include <optional>
-#include <random>
 
 namespace sluice::pool {
 

@@ -36,6 +36,18 @@ TEST_CASE("option warm_up: without it a worker's readiness opens nothing") {
   CHECK(t.server->connect.calls == 0);
 }
 
+TEST_CASE("option acquire_timeout: so long waits a caller that brings no limit of its own") {
+  PoolLoop t(with([](config::Pool& o) { o.acquire_timeout = 20ms; }));
+  t.pool().ready();
+  t.server->connect.does = Does::never;
+  const TimePoint start = Clock::now();
+  Caller& caller = t.acquire();
+  REQUIRE(t.run_until([&] { return caller.done; }));
+  REQUIRE(caller.error);
+  CHECK(caller.error->phase() == Phase::wait_timeout);
+  CHECK(Clock::now() - start < config::Pool{}.acquire_timeout);
+}
+
 TEST_CASE("option connect_timeout: the deadline of one attempt") {
   CoreTest t(with([](config::Pool& o) { o.connect_timeout = 700ms; }));
   t.core->ready(t.now);
