@@ -25,8 +25,12 @@ std::vector<std::string> open_files(pid_t pid) {
   return out;
 }
 
-// Kills the worker in this slot and waits for its next life.
+// Kills the worker in this slot, once it holds connections, and waits for its next life.
 void kill_worker(const Cluster& cluster, int slot) {
+  CHECK(eventually(10s, [&] {
+    const auto permits = cluster.ctl_json({"permits"});
+    return std::any_of(permits.begin(), permits.end(), [&](const auto& permit) { return permit.at("slot") == slot && permit.at("state") == "idle"; });
+  }));
   const auto before = cluster.worker(slot);
   ::kill(before.at("pid").get<pid_t>(), SIGKILL);
   CHECK(cluster.wait_generation_above(slot, before.at("generation").get<std::uint64_t>(), 10s));
@@ -40,7 +44,7 @@ TEST_CASE("The janitor is the executable again, even if its file is gone, with t
   PostgresServer* server = postgres();
   if (!server) return;
   // The program that runs is a copy, which is removed as soon as the master runs.
-  Cluster cluster({.workers = "2", .url = server->url(), .wrapper = {"/bin/sh", "-c", "copy=$(mktemp -d)/orders; cp \"$0\" $copy; exec $copy \"$@\""}});
+  Cluster cluster({.workers = "2", .url = server->url(), .flags = {"--pools.main.min_idle", "2"}, .wrapper = {"/bin/sh", "-c", "copy=$(mktemp -d)/orders; cp \"$0\" $copy; exec $copy \"$@\""}});
   SHOW_LOG_OF(cluster);
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/" + std::to_string(cluster.master()) + "/exe");
   CHECK(program.filename() == "orders");
@@ -108,7 +112,7 @@ TEST_CASE("total: auto obeys the role's connection limit, and a janitor that ask
   PostgresServer* server = postgres();
   if (!server) return;
   server->query("ALTER ROLE app CONNECTION LIMIT 9");
-  Cluster cluster({.workers = "2", .url = server->url()});
+  Cluster cluster({.workers = "2", .url = server->url(), .flags = {"--pools.main.min_idle", "2"}});
   SHOW_LOG_OF(cluster);
   CHECK(eventually(5s, [&] { return main_server(cluster).at("budget") == 7; }));
   CHECK(main_server(cluster).at("arithmetic").get<std::string>().find("connection limit 9") != std::string::npos);
@@ -139,7 +143,7 @@ TEST_CASE("A role that may not see the server's sessions is told which GRANT it 
     explicit Revoked(PostgresServer& s) : server(s) { server.query("REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC"); }
     ~Revoked() { server.query("GRANT SELECT ON pg_catalog.pg_stat_activity TO PUBLIC"); }
   } revoked(*server);
-  Cluster cluster({.workers = "2", .url = server->url()});
+  Cluster cluster({.workers = "2", .url = server->url(), .flags = {"--pools.main.min_idle", "2"}});
   SHOW_LOG_OF(cluster);
   REQUIRE(cluster.get("/ping").status == 200);
   make_orders(cluster, 5);

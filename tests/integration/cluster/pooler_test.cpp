@@ -29,7 +29,7 @@ class PgBouncer {
                                                 << "auth_type = any\npool_mode = session\ndefault_pool_size = 8\n";
     // PgBouncer does not run as root; its configuration is in a directory that is ours alone, so it reads it through a descriptor.
     const std::string as_nobody = ::geteuid() == 0 ? "setpriv --reuid nobody --regid nogroup --clear-groups " : "";
-    const std::vector<std::string> command{"/bin/sh", "-c", "exec " + as_nobody + program + " -q /dev/fd/9 9<" + (directory_ / "pgbouncer.ini")};
+    const std::vector<std::string> command{"/bin/sh", "-c", "exec " + as_nobody + program + " /dev/fd/9 9<" + (directory_ / "pgbouncer.ini")};
     pid_ = launch_session(command, {}, directory_ / "out", directory_ / "err");
     if (!eventually(10s, [&] { return !port_is_free(port_); })) throw std::runtime_error("PgBouncer does not listen: " + read_file(directory_ / "err"));
   }
