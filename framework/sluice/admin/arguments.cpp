@@ -252,7 +252,7 @@ std::string help_text(const std::string& program, const std::string& name) {
                       command.name == "config" ? text("  ", translatable(), "\n") : "");
   }
   std::string out = text("usage: ", program, " COMMAND [options]\n\nAsks a running instance, or tells it what to do.\n\ncommands:\n");
-  for (const Command& command : commands) out += text("  ", command.name, std::string(10 - command.name.size(), ' '), command.summary, "\n");
+  for (const Command& command : commands) out += text("  ", command.name, std::string(12 - command.name.size(), ' '), command.summary, "\n");
   out += text(
       "\noptions:\n"
       "  --control PATH   the instance's control socket; without it the one running instance is found\n"

@@ -25,7 +25,7 @@ TEST_CASE("running statements are listed with slot, pool, session and time, the 
   run(segment.statements(2)[0], 0, 9, sample_now - 500 * second, "of a slot without a life");
   const json view = admin::statements_view(segment, sample_now);
   REQUIRE(view.size() == 2);
-  CHECK(view[0] == json{{"slot", 4}, {"pool", "audit"}, {"session", nullptr}, {"running_ms", 90'000}, {"statement", "UPDATE t SET password=***"}});
+  CHECK(view[0] == json{{"slot", 4}, {"pool", "audit"}, {"session", nullptr}, {"running_ms", 90'000}, {"statement", "UPDATE t SET password='***'"}});
   CHECK(view[1] == json{{"slot", 0}, {"pool", "main"}, {"session", 77}, {"running_ms", 1000}, {"statement", "SELECT 1"}});
   const std::string text = admin::statements_text(view);
   CHECK(text.find("SLOT  POOL") == 0);
