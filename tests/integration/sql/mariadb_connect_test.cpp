@@ -1,4 +1,7 @@
 // Connecting to MariaDB: what works, what is refused and how, TLS; and that closing leaves nothing.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
@@ -31,6 +34,28 @@ std::string why_not(const std::string& url, bool permanent) {
   return failure.text;
 }
 
+// An option of every socket of this process that is connected to this port of the loopback interface.
+std::vector<int> socket_options(int port, int level, int option) {
+  std::vector<int> found;
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_in peer = {};
+    socklen_t size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0 || peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) continue;
+    int value = 0;
+    size = sizeof value;
+    if (::getsockopt(fd, level, option, &value, &size) == 0) found.push_back(value);
+  }
+  return found;
+}
+
+void check_socket_options(int port) {
+  for (const auto& [level, option] : {std::pair{SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_NODELAY}}) {
+    const std::vector<int> values = socket_options(port, level, option);
+    CHECK_FALSE(values.empty());
+    for (const int value : values) CHECK(value != 0);
+  }
+}
+
 bool contains(const std::string& text, const std::string& words) {
   INFO(text);
   CHECK(text.find(words) != std::string::npos);
@@ -56,6 +81,22 @@ TEST_CASE("MariaDB: a session knows its thread id and the server's start, runs i
     });
     CHECK(open_descriptors() == before);
   }
+}
+
+TEST_CASE("TCP keep-alive and no delay are set on the sockets of the network drivers") {
+  if (!MariaDbServer::require() || !PostgresServer::require()) return;
+  MysqlClient client;
+  with_mysql(client, [](MysqlSession&) -> awaitable<void> {
+    check_socket_options(mariadb().port());
+    co_return;
+  });
+  Client other;
+  Loop loop;
+  loop.run([&]() -> awaitable<void> {
+    std::unique_ptr<postgres::PostgresSession> session = co_await other.connect();
+    check_socket_options(server().port());
+    co_await other.close(std::move(session));
+  });
 }
 
 TEST_CASE("MariaDB: a refused connect tells cause and remedy, never the password, and whether the server may hold something") {

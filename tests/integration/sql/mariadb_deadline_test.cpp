@@ -20,7 +20,9 @@ bool sleeps(std::uint64_t thread) {
   return std::any_of(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) { return s.id == thread && s.info.find("SLEEP") != std::string::npos; });
 }
 
-awaitable<void> until(std::function<bool()> holds) {
+// REQUIRES: `holds` is named before.
+template <class Condition>
+awaitable<void> until(const Condition& holds) {
   const auto executor = co_await asio::this_coro::executor;
   asio::steady_timer poll(executor);
   const TimePoint end = Clock::now() + scaled(10s);
@@ -161,14 +163,16 @@ TEST_CASE("MariaDB: where the server's own limit is longer, the row's word asks 
     };
     asio::co_spawn(loop.context(), run(), [](std::exception_ptr e) { CHECK(e == nullptr); });
     pool::StatementCancel request(word);
-    co_await until([&] { return request.is_asked(); });
+    const auto is_asked = [&] { return request.is_asked(); };
+    co_await until(is_asked);
     CHECK(request.take());
     const bool cancelled = co_await inspector->cancel(s->session, s->session_birth, Deadline::after(scaled(5s)));
     CHECK(cancelled);
     CHECK_FALSE(request.settle());
     CHECK_FALSE(ended);  // not before the one who ended it is done
     request.done();
-    co_await until([&] { return ended; });
+    const auto has_ended = [&] { return ended; };
+    co_await until(has_ended);
     CHECK(took >= 150ms);
     CHECK(took < scaled(1500ms));
     CHECK_FALSE(s->broken);
@@ -215,15 +219,18 @@ TEST_CASE("MariaDB: a cancelled coroutine breaks its connection, and asks for th
                      outcome = e;
                      ended = true;
                    }));
-    co_await until([&] { return sleeps(thread); });
+    const auto is_sleeping = [&] { return sleeps(thread); };
+    co_await until(is_sleeping);
     cancel.emit(asio::cancellation_type::terminal);
-    co_await until([&] { return ended; });
+    const auto has_ended = [&] { return ended; };
+    co_await until(has_ended);
     CHECK_THROWS_AS(std::rethrow_exception(outcome), boost::system::system_error);
     CHECK(s->broken);
     co_await client.close(std::move(s));
     CHECK(pool::StatementCancel(word).is_asked());
     mariadb().query("KILL QUERY " + std::to_string(thread));  // as the janitor does
-    co_await until([&] { return !shows(mariadb(), thread); });
+    const auto is_gone = [&] { return !shows(mariadb(), thread); };
+    co_await until(is_gone);
   });
   loop.check_responsive();
 }
@@ -252,9 +259,11 @@ TEST_CASE("MariaDB: the server's death, and a session that an administrator ende
       outcome = e;
       ended = true;
     });
-    co_await until([&] { return own.sessions().size() == 1 && own.sessions()[0].info.find("SLEEP") != std::string::npos; });
+    const auto is_sleeping = [&] { return own.sessions().size() == 1 && own.sessions()[0].info.find("SLEEP") != std::string::npos; };
+    co_await until(is_sleeping);
     own.kill_hard();
-    co_await until([&] { return ended; });
+    const auto has_ended = [&] { return ended; };
+    co_await until(has_ended);
     std::optional<sql::SqlError> error;
     try {
       if (outcome) std::rethrow_exception(outcome);

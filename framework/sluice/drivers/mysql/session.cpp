@@ -152,6 +152,7 @@ awaitable<void> MysqlSession::commit(Deadline deadline) {
 awaitable<void> MysqlSession::rollback(Deadline deadline) {
   const std::string sql = "ROLLBACK";
   const Turn turn(*this, sql);
+  co_await limit_on_server(deadline);
   co_await text(sql, false, sql::Phase::execute, deadline);
   began_ = false;
   ended_ = Ended::no;
