@@ -1,6 +1,6 @@
-// Which task runs now: a number that follows a coroutine, and all that it spawns on its own executor, through every suspension.
-// It lives in the executor: spawn the task on task_executor(…), e.g. one for each request. Used to notice that a task waits
-// for what it holds itself. Any thread; a task is known only while its code runs.
+// Which task runs now: a number (they begin again after 2^32) that follows a coroutine, and all that it spawns on its own executor,
+// through every suspension. It lives in the executor: spawn the task on task_executor(…), e.g. one for each request. Used to notice
+// that a task waits for what it holds itself. Any thread; a task is known only while its code runs.
 #pragma once
 
 #include <sluice/core/asio.hpp>
@@ -16,31 +16,31 @@
 namespace sluice {
 namespace task {
 
-inline thread_local constinit std::uint64_t running = 0;
-inline constinit std::atomic<std::uint64_t> last{0};
+inline thread_local constinit std::uint32_t running = 0;
+inline constinit std::atomic<std::uint32_t> last{0};
 
 // Sets the running task for the time of a call.
 class Scope {
  public:
-  explicit Scope(std::uint64_t id) noexcept : before_(std::exchange(running, id)) {}
+  explicit Scope(std::uint32_t id) noexcept : before_(std::exchange(running, id)) {}
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   ~Scope() { running = before_; }
 
  private:
-  std::uint64_t before_;
+  std::uint32_t before_;
 };
 
 }  // namespace task
 
 // 0: the code that asks belongs to no task.
-inline std::uint64_t current_task() noexcept { return task::running; }
+inline std::uint32_t current_task() noexcept { return task::running; }
 
 // Passes everything on to the inner executor, with the task set while a function runs.
 template <class Inner>
 class TaskExecutor {
  public:
-  TaskExecutor(Inner inner, std::uint64_t id) noexcept : inner_(std::move(inner)), id_(id) {}
+  TaskExecutor(Inner inner, std::uint32_t id) noexcept : inner_(std::move(inner)), id_(id) {}
 
   template <class Property>
   auto query(const Property& property) const -> decltype(asio::query(std::declval<const Inner&>(), property)) {
@@ -66,7 +66,7 @@ class TaskExecutor {
 
  private:
   Inner inner_;
-  std::uint64_t id_;
+  std::uint32_t id_;
 };
 
 // A new task on this executor.

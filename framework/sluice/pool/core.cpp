@@ -33,7 +33,10 @@ PoolCore::PoolCore(CoreSettings settings, PoolEffects& effects, std::shared_ptr<
 PoolCore::~PoolCore() {
   set_wanted(0, false);
   siblings_->leave(*this);
-  while (!queue_.empty()) queue_.pop().gathered.clear();
+  while (!queue_.empty()) {
+    const Waiter& waiter = queue_.pop();
+    if (waiter.gathered) waiter.gathered->clear();
+  }
   idle_.clear();
   stale_.clear();
   shared_.clear();

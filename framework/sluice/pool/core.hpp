@@ -180,7 +180,7 @@ class PoolCore {
   CloseReason retirement(const PoolEntry& entry, TimePoint now) const noexcept;
   void settle(PoolEntry& entry, TimePoint now);
   void hand_over(PoolEntry& entry, TimePoint now);
-  void give_back_all(boost::intrusive::list<PoolEntry>& entries, TimePoint now);
+  void give_back_all(Gathered& entries, TimePoint now);
   void give_back_other(PoolEntry& entry, TimePoint now);
   void discard_now(PoolEntry& entry, TimePoint now);
   bool can_carry(const PoolEntry& entry, TimePoint now) const noexcept;

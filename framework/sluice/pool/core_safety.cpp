@@ -47,8 +47,7 @@ void PoolCore::look_for_deadlock(Waiter& waiter) {
   if (!exhausted()) return;
   for (const PoolEntry& entry : entries_) {
     if (entry.state != EntryState::leased || entry.task != waiter.task) continue;
-    waiter.held_call_site = entry.call_site;
-    waiter.held_connection = entry.id;
+    waiter.held = entry.call_site + 1;
     ++deadlocks_;
     Event event{.type = EventType::deadlock_suspected, .connection = entry.id};
     event.call_site = waiter.call_site;

@@ -42,12 +42,13 @@ void PoolCore::refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<
   emit({.type = EventType::checkout_failed, .detail = to_text(phase), .phase = phase});
   PoolError why = error(phase, waited);
   // Out of the waiter before it is answered: it may not exist any more then.
-  boost::intrusive::list<PoolEntry> gathered = std::move(waiter.gathered);
+  Gathered gathered;
+  if (waiter.gathered) gathered.swap(*waiter.gathered);
   effects_.refuse(waiter, std::move(why));
   give_back_all(gathered, now);
 }
 
-void PoolCore::give_back_all(boost::intrusive::list<PoolEntry>& entries, TimePoint now) {
+void PoolCore::give_back_all(Gathered& entries, TimePoint now) {
   while (!entries.empty()) {
     PoolEntry& entry = entries.front();
     entries.pop_front();
@@ -63,9 +64,9 @@ void PoolCore::refuse_all(Phase phase, TimePoint now) {
 Waiter* PoolCore::take_waiter() noexcept {
   if (queue_.empty()) return nullptr;
   Waiter& waiter = queue_.pop();
-  while (!waiter.gathered.empty()) {
-    PoolEntry& entry = waiter.gathered.front();
-    waiter.gathered.pop_front();
+  while (waiter.gathered && !waiter.gathered->empty()) {
+    PoolEntry& entry = waiter.gathered->front();
+    waiter.gathered->pop_front();
     enter(entry, EntryState::idle);
     idle_.push_back(entry);
   }
@@ -73,7 +74,7 @@ Waiter* PoolCore::take_waiter() noexcept {
 }
 
 void PoolCore::pump(TimePoint now) {
-  close_stale(now);
+  if (settings_.background || !queue_.empty()) close_stale(now);
   while (state_ == PoolState::ready && !queue_.empty()) {
     PoolEntry* usable = next_fresh(now);
     if (usable)
@@ -98,10 +99,14 @@ void PoolCore::hand_over(PoolEntry& entry, TimePoint now) {
   Waiter& waiter = queue_.next();
   if (waiter.shared) return serve_shared(entry, now);
   lease(entry, waiter.call_site, now - waiter.since, now);
-  entry.task = waiter.task;
   if (waiter.wants > 1) {
-    if (queue_.collect(waiter, entry)) effects_.serve_all(waiter);
+    entry.task = 0;  // nobody's yet: the one who collects does not wait for itself
+    if (queue_.collect(waiter, entry)) {
+      for (PoolEntry& mine : *waiter.gathered) mine.task = waiter.task;
+      effects_.serve_all(waiter);
+    }
   } else {
+    entry.task = waiter.task;
     queue_.pop();
     effects_.serve(waiter, entry);
   }

@@ -48,7 +48,7 @@ struct PoolEntry : boost::intrusive::list_base_hook<> {  // in at most one list:
   TimePoint leased_at{};
   TimePoint expires_at = TimePoint::max();  // end of its lifetime, jitter included
   std::uint64_t uses = 0;
-  std::uint64_t task = 0;  // who holds it; 0: unknown
+  std::uint32_t task = 0;  // who holds it; 0: unknown
   std::unique_ptr<Connection> connection;  // null while connecting and while closing
   // Then the rest.
   std::uint64_t id = 0;

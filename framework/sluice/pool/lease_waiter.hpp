@@ -75,7 +75,7 @@ struct LeaseWaiter final : Waiter {
   std::optional<Handler> handler;
   PoolEntry* entry = nullptr;  // the answer
   std::exception_ptr error;    // … or why there is none
-  std::vector<Lease>* several = nullptr;  // … or where they go, if it wants several: in the frame that waits for this one
+  std::vector<Lease>* leases = nullptr;  // … or where they go, if it wants several: in the frame that waits for this one
 };
 
 }  // namespace sluice::pool

@@ -82,10 +82,12 @@ awaitable<std::vector<Lease>> PoolShell::acquire_many(ShellRef self, std::uint32
   self->core_.start_checkout();
   const TimePoint now = Clock::now();
   constexpr std::uint32_t most = std::numeric_limits<decltype(Waiter::wants)>::max();
+  Gathered gathered;
   std::vector<Lease> leases;
   LeaseWaiter waiter(*self, now, self->deadline_of(wish, now), self->call_sites_.find(where), wish.priority);
   waiter.wants = static_cast<std::uint16_t>(wants > most ? 0 : wants);
-  waiter.several = &leases;
+  waiter.gathered = &gathered;
+  waiter.leases = &leases;
   auto served = initiate(std::move(waiter));
   Lease first = co_await std::move(served);
   if (first) leases.push_back(std::move(first));  // it wanted one only
@@ -123,20 +125,19 @@ void PoolShell::serve(Waiter& waiter, PoolEntry& entry) {
 
 void PoolShell::serve_all(Waiter& waiter) {
   auto& served = static_cast<LeaseWaiter&>(waiter);
-  while (!served.gathered.empty()) {
-    PoolEntry& entry = served.gathered.front();
-    served.gathered.pop_front();
-    served.several->push_back(Lease(*this, entry));
+  while (!served.gathered->empty()) {
+    PoolEntry& entry = served.gathered->front();
+    served.gathered->pop_front();
+    served.leases->push_back(Lease(*this, entry));
   }
   answer(served);
 }
 
 void PoolShell::refuse(Waiter& waiter, PoolError error) {
   auto& refused = static_cast<LeaseWaiter&>(waiter);
-  if (waiter.held_connection != 0) {
+  if (waiter.held != 0) {
     error = PoolError(error.phase(),
-                      text(error.what(), "; the task that waited", at(waiter.call_site), " holds connection ", waiter.held_connection,
-                           " of this pool itself, taken", at(waiter.held_call_site)),
+                      text(error.what(), "; the task that waited", at(waiter.call_site), " holds a connection of this pool itself, taken", at(waiter.held - 1)),
                       error.numbers(), error.last_connect_error());
   }
   refused.error = std::make_exception_ptr(std::move(error));

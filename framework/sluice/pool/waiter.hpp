@@ -20,7 +20,9 @@ enum class Priority : std::uint8_t { high, normal, low };
 inline constexpr unsigned priorities = 3;
 inline constexpr std::uint32_t most_overtakings = 8;
 
-// One caller that waits. Owned by the caller; stays in the queue until it is served, refused or removed.
+using Gathered = boost::intrusive::list<PoolEntry>;
+
+// One caller that waits, as small as it can be: there may be many thousands. Owned by the caller; stays in the queue until it is served, refused or removed.
 struct Waiter : boost::intrusive::list_base_hook<>, boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
   TimePoint since{};
   TimePoint deadline = TimePoint::max();
@@ -28,14 +30,13 @@ struct Waiter : boost::intrusive::list_base_hook<>, boost::intrusive::set_base_h
   Priority priority = Priority::normal;
   bool shared = false;      // one request on a connection that carries several
   std::uint16_t wants = 1;  // so many connections, all or none
-  std::uint64_t task = 0;   // who waits; 0: unknown
-  // Where this very task took the connection that it holds, if it was found to; 0: nothing found.
-  std::uint32_t held_call_site = 0;
-  std::uint64_t held_connection = 0;
-  boost::intrusive::list<PoolEntry> gathered;  // leased to it already, the others are still to come
+  std::uint32_t task = 0;   // who waits; 0: unknown
+  std::uint32_t held = 0;   // 1 + the call site where this very task took a connection that it holds; 0: none was found
+  Gathered* gathered = nullptr;  // of one that wants several: leased to it already, the others are still to come
 
-  std::uint32_t missing() const noexcept { return wants - static_cast<std::uint32_t>(gathered.size()); }
-  bool waiting() const noexcept { return boost::intrusive::list_base_hook<>::is_linked(); }
+  std::uint32_t missing() const noexcept { return gathered ? wants - static_cast<std::uint32_t>(gathered->size()) : wants; }
+  // In a queue. (Not by the list's hook: who is answered may use that one for its own lists.)
+  bool waiting() const noexcept { return boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>>::is_linked(); }
 };
 
 class WaitQueue {
@@ -75,7 +76,7 @@ class WaitQueue {
   bool collect(Waiter& waiter, PoolEntry& entry) noexcept {
     if (!collecting_) overtake(static_cast<unsigned>(waiter.priority));
     collecting_ = &waiter;
-    waiter.gathered.push_back(entry);
+    waiter.gathered->push_back(entry);
     --connections_;
     if (waiter.missing() > 0) return false;
     remove(waiter);

@@ -15,6 +15,7 @@ namespace sluice::test {
 
 struct TestWaiter : pool::Waiter {
   pool::PoolEntry* entry = nullptr;
+  pool::Gathered collected;
   std::vector<pool::PoolEntry*> entries;  // of one that wants several
   std::optional<pool::PoolError> error;
   bool answered() const { return entry || error || !entries.empty(); }
@@ -43,8 +44,8 @@ struct Effects final : pool::PoolEffects {
   }
   void serve_all(pool::Waiter& w) override {
     auto& served_now = static_cast<TestWaiter&>(w);
-    for (pool::PoolEntry& e : w.gathered) served_now.entries.push_back(&e);
-    w.gathered.clear();
+    for (pool::PoolEntry& e : *w.gathered) served_now.entries.push_back(&e);
+    w.gathered->clear();
     served.push_back(&served_now);
   }
   void interrupt(pool::PoolEntry& e) noexcept override { interrupted.push_back(e.id); }
@@ -76,6 +77,7 @@ class CoreTest {
     TestWaiter& w = waiters.emplace_back();
     w.since = now;
     w.deadline = now + limit;
+    w.gathered = &w.collected;
     return w;
   }
   TestWaiter& acquire(TestWaiter& w) {

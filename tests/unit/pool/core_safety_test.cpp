@@ -115,7 +115,7 @@ TEST_CASE("a task that waits for a connection of the exhausted pool while it hol
   CHECK(t.effects.suspicions[0].type == EventType::deadlock_suspected);
   CHECK(t.effects.suspicions[0].call_site == 4);
   CHECK(t.effects.suspicions[0].held_call_site == 3);
-  CHECK(nested.held_connection == outer.entry->id);
+  CHECK(nested.held == 3 + 1);
   CHECK(t.core->numbers().suspected_deadlocks == 1);
   CHECK_FALSE(nested.error);
 }
@@ -131,6 +131,40 @@ TEST_CASE("no deadlock is suspected where a connection is on its way") {
     REQUIRE(w.entry);
   }
   CHECK(t.effects.suspicions.empty());
+}
+
+TEST_CASE("who collects several connections, or was served at once, does not wait for itself") {
+  CoreTest t(sized(3));
+  t.core->ready(t.now);
+  t.with_idle(2);
+  for (const std::uint16_t wants : {2, 1}) {
+    TestWaiter& w = t.waiter();
+    w.task = 7u + wants;
+    w.wants = wants;
+    t.acquire(w);
+  }
+  t.finish_connect();
+  CHECK(t.core->numbers().leased == 3);
+  CHECK(t.effects.suspicions.empty());
+}
+
+TEST_CASE("who collects several while it holds one is suspected, and only for the one that it holds") {
+  CoreTest t(sized(2));
+  t.core->ready(t.now);
+  for (const std::uint16_t wants : {1, 2}) {
+    TestWaiter& w = t.waiter();
+    w.task = 7;
+    w.wants = wants;
+    t.acquire(w);
+    t.finish_connect();
+    if (wants == 1) REQUIRE(w.entry);
+  }
+  CHECK(t.effects.suspicions.empty());  // one was on its way when it began to wait
+  TestWaiter& third = t.waiter();
+  third.task = 7;
+  t.acquire(third);
+  REQUIRE(t.effects.suspicions.size() == 1);
+  CHECK(t.effects.suspicions[0].connection == 1);
 }
 
 TEST_CASE("option deadlock_detection: switched off, nobody is suspected") {
