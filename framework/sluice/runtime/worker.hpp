@@ -60,6 +60,9 @@ class Worker {
   virtual awaitable<void> start() { co_return; }
   virtual awaitable<void> run() { co_await context().until_draining(); }
   virtual awaitable<void> drain(Deadline) { co_return; }
+  // The loop turns no more and the object is about to be destroyed: for those who have threads of their own, which must be gone
+  // before any part of it is.
+  virtual void ended() noexcept {}
 
   WorkerContext& context() noexcept { return *context_; }
 

@@ -47,6 +47,7 @@ WorkerLife::WorkerLife(LifeInputs inputs) : inputs_(std::move(inputs)), context_
 }
 
 WorkerLife::~WorkerLife() {
+  if (worker_) worker_->ended();
   // Suspended coroutines hold references to the worker and the pools: they end first.
   loop_->stop();
   loop_->shutdown();

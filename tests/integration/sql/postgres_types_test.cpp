@@ -41,7 +41,7 @@ struct Wrong {
 // Not inside of a coroutine: g++ 12 knows no arrays of such things there.
 std::vector<Wrong> everything_wrong() {
   return {{"SELECT $1::int + $2::int", sql::encode(1), "08P01", sql::Class::syntax},
-          {"SELECT 1", sql::encode(1), "08P01", sql::Class::syntax},
+          {"SELECT 1", sql::encode(1), "42P18", sql::Class::type},
           {"SELECT $1::int", sql::encode("seven"), "22P02", sql::Class::type},
           {"SELECT $1::int", sql::encode(std::numeric_limits<std::int64_t>::max()), "22003", sql::Class::type},
           {"INSERT INTO t (n) VALUES ($1)", sql::encode(40000), "22003", sql::Class::type},
@@ -160,6 +160,7 @@ TEST_CASE("PostgreSQL: wrong parameters and values are typed errors that keep th
       REQUIRE(error);
       CAPTURE(error->what());
       CHECK(error->sqlstate() == wrong.state);
+      CHECK(error->error_class() == wrong.error_class);
       CHECK_FALSE(s.broken);
       CHECK_FALSE(error->statement().empty());
     }

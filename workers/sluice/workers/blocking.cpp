@@ -155,13 +155,12 @@ awaitable<void> BlockingWorker::drain(Deadline deadline) {
   if (alive_ > 0) log::warning(text(alive_, " threads did not end by the deadline"));
 }
 
-void BlockingWorker::join() noexcept {
+// Here and not in the destructor: work() belongs to a derived class, which would be gone by then.
+void BlockingWorker::ended() noexcept {
   if (calls_) calls_->close();
   for (std::thread& thread : threads_)
     if (thread.joinable()) thread.join();
   threads_.clear();
 }
-
-BlockingWorker::~BlockingWorker() { join(); }
 
 }  // namespace sluice

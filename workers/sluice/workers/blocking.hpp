@@ -182,11 +182,11 @@ class BlockingWorker : public Worker {
 
   awaitable<void> run() override;
   awaitable<void> drain(Deadline deadline) override;
-  ~BlockingWorker() override;
+  // Gives up the calls that threads still wait for, and waits for the threads.
+  void ended() noexcept override;
 
  private:
   void one(unsigned number);
-  void join() noexcept;
 
   std::shared_ptr<blocking::Calls> calls_;
   std::unique_ptr<asio::steady_timer> ended_;  // cancelled on the loop by each thread's end

@@ -49,7 +49,7 @@ std::int64_t PostgresSession::announced_pid() const noexcept { return PQbackendP
 
 awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline deadline) {
   const Turn turn(*this, statement.sql);
-  const Parameters parameters(std::move(statement.parameters));
+  const Parameters parameters(std::move(statement.parameters), statement.sql);
   const Traces traces = traces_of(statement.sql);
   const std::string key = statement.sql + parameters.signature();
   const bool alone = !in_transaction(), reused = cache_.find(key) != nullptr;

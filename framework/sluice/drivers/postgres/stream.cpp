@@ -110,7 +110,7 @@ awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Sta
   std::unique_ptr<Stream> stream;
   {
     const Turn turn(*this, statement.sql);
-    const Parameters parameters(std::move(statement.parameters));
+    const Parameters parameters(std::move(statement.parameters), statement.sql);
     const Traces traces = traces_of(statement.sql);
     // Never prepared by name: what it costs does not count here, and a prepared form that no longer fits need not be met.
     sent(PQsendQueryParams(wire_->get(), statement.sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),

@@ -83,11 +83,10 @@ sql::Value number_or_text(std::string_view s) {
   return sql::Value(v);
 }
 
-void refuse_zero_byte(const std::string& s, std::size_t parameter) {
-  if (std::memchr(s.data(), 0, s.size())) {
-    throw sql::SqlError(sql::Phase::encode, sql::Class::type, "22021", 0,
-                        text("parameter $", parameter + 1, ": text with a zero byte; PostgreSQL holds such data only as bytes"));
-  }
+void refuse_zero_byte(const std::string& s, std::size_t parameter, const std::string& sql) {
+  if (!std::memchr(s.data(), 0, s.size())) return;
+  throw sql::SqlError(sql::Phase::encode, sql::Class::type, "22021", 0,
+                      text("parameter $", parameter + 1, ": text with a zero byte; PostgreSQL holds such data only as bytes"), sql::shorten(sql));
 }
 
 // `parsed` or, if there is nothing, the text itself.
@@ -195,7 +194,7 @@ std::string format_value(const sql::Value& value) {
   return std::visit(Writer{}, value);
 }
 
-Parameters::Parameters(std::vector<sql::Value> values) : values_(std::move(values)) {
+Parameters::Parameters(std::vector<sql::Value> values, const std::string& sql) : values_(std::move(values)) {
   const std::size_t n = values_.size();
   texts_.resize(n);
   types_.resize(n, 0);
@@ -215,12 +214,12 @@ Parameters::Parameters(std::vector<sql::Value> values) : values_(std::move(value
       continue;
     }
     if (const auto* string = std::get_if<std::string>(&value)) {
-      refuse_zero_byte(*string, i);
+      refuse_zero_byte(*string, i, sql);
       pointers_[i] = string->c_str();
       continue;
     }
     texts_[i] = format_value(value);
-    refuse_zero_byte(texts_[i], i);
+    refuse_zero_byte(texts_[i], i, sql);
     pointers_[i] = texts_[i].c_str();
   }
 }

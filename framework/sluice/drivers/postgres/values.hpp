@@ -22,7 +22,8 @@ namespace sluice::postgres {
 // The arrays that libpq wants. Throws SqlError(encode) for text with a zero byte, which PostgreSQL cannot hold.
 class Parameters {
  public:
-  explicit Parameters(std::vector<sql::Value> values);
+  // `sql`: the statement, for errors.
+  explicit Parameters(std::vector<sql::Value> values, const std::string& sql = {});
 
   int count() const noexcept { return static_cast<int>(pointers_.size()); }
   const unsigned* types() const noexcept { return types_.data(); }
