@@ -86,7 +86,7 @@ class Template {
  public:
   Template() : directory_(make_directory()), owner_(::getpid()) {
     const std::string log = directory_ + "/install.log", script = directory_ + "/create.sql";
-    std::vector<std::string> install = {install_program(),  "--no-defaults",  "--datadir=" + data(), "--auth-root-authentication-method=normal",
+    std::vector<std::string> install = {install_program(),     "--no-defaults",  "--datadir=" + data(),   "--auth-root-authentication-method=normal",
                                         "--skip-name-resolve", "--skip-test-db", "--tmpdir=" + directory_};
     install.insert(install.end(), cheap.begin(), cheap.end());
     run(install, log, server_user());

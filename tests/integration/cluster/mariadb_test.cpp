@@ -129,6 +129,33 @@ TEST_CASE("On MariaDB a report that takes too long is answered with 503 at its d
   check_clean_end_on(cluster, server);
 }
 
+TEST_CASE("A late statement that MariaDB does not end by itself is ended by the janitor, and its connection serves on") {
+  if (!MariaDbServer::require()) return;
+  MariaDbServer server(options());
+  server.start();
+  Cluster cluster({.application = "testapp", .workers = "1", .url = server.url(), .flags = {"--pools.main.max", "1"}});
+  SHOW_LOG_OF(cluster);
+  REQUIRE(cluster.get("/sleep/main?seconds=0").status == 200);
+  const std::uint64_t aborted = server.status("Aborted_clients");
+  for (int i = 0; i < 3; ++i) {
+    const TimePoint asked = Clock::now();
+    const auto late = cluster.get("/sleep/main?seconds=60&within_ms=300", 10s);
+    const Duration took = Clock::now() - asked;
+    INFO(late.body);
+    CHECK(late.status == 503);
+    CHECK(took >= 300ms);
+    CHECK(took < scaled(2s));
+    MESSAGE("ended after " << to_millis(took) << " ms");
+    // No late KILL hits what comes next on the same connection.
+    for (int n = 0; n < 10; ++n) CHECK(cluster.get("/sleep/main?seconds=0.01").status == 200);
+  }
+  CHECK(server.status("Aborted_clients") == aborted);
+  for (const MariaDbSession& session : server.sessions()) CHECK(session.info.find("SLEEP") == std::string::npos);
+  CHECK(server.sessions().size() <= 2);  // the worker's one connection, and the janitor's
+  CHECK(agreement(cluster, server) == "");
+  check_clean_end_on(cluster, server);
+}
+
 TEST_CASE("On a MariaDB whose max_connections is the budget, connections that are replaced all the time are never refused") {
   if (!MariaDbServer::require()) return;
   MariaDbServer server(options(10));  // its least

@@ -170,7 +170,8 @@ TEST_CASE("MariaDB: a cancelled connect leaves no session") {
       asio::cancellation_signal cancel;
       bool ended = false;
       std::unique_ptr<MysqlSession> kept;
-      asio::co_spawn(loop.context(), client.connect(), asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, std::unique_ptr<MysqlSession> s) {
+      asio::co_spawn(loop.context(), client.connect(),
+                     asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, std::unique_ptr<MysqlSession> s) {
                        kept = std::move(s);
                        ended = true;
                      }));

@@ -17,7 +17,8 @@ namespace {
 
 bool sleeps(std::uint64_t thread) {
   const auto sessions = mariadb().sessions();
-  return std::any_of(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) { return s.id == thread && s.info.find("SLEEP") != std::string::npos; });
+  return std::any_of(sessions.begin(), sessions.end(),
+                     [thread](const MariaDbSession& s) { return s.id == thread && s.info.find("SLEEP") != std::string::npos; });
 }
 
 // REQUIRES: `holds` is named before.

@@ -92,7 +92,8 @@ TEST_CASE("MariaDB: errors carry class, number and SQLSTATE, never a parameter, 
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     co_await query(s, "DROP TABLE IF EXISTS child");
-    co_await query(s, "CREATE OR REPLACE TABLE parent (id INT PRIMARY KEY, name VARCHAR(5) NOT NULL, n INT CHECK (n > 0), UNIQUE (name)) ENGINE=InnoDB");
+    co_await query(s,
+                   "CREATE OR REPLACE TABLE parent (id INT PRIMARY KEY, name VARCHAR(5) NOT NULL, n INT CHECK (n > 0), UNIQUE (name)) ENGINE=InnoDB");
     co_await query(s, "CREATE TABLE child (parent INT, FOREIGN KEY (parent) REFERENCES parent (id)) ENGINE=InnoDB");
     co_await query(s, "INSERT INTO parent VALUES (1, 'one', 1)");
     const std::string secret = "one", wrong = "hunter2 for all";
@@ -208,7 +209,8 @@ TEST_CASE("MariaDB: a script of several statements runs as a whole, and stops at
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     const Deadline soon = Deadline::after(scaled(20s));
-    co_await s.run_script("DROP TABLE IF EXISTS scripted; CREATE TABLE scripted (n INT); INSERT INTO scripted VALUES (1); SELECT * FROM scripted;", soon);
+    co_await s.run_script("DROP TABLE IF EXISTS scripted; CREATE TABLE scripted (n INT); INSERT INTO scripted VALUES (1); SELECT * FROM scripted;",
+                          soon);
     std::string message;
     try {
       co_await s.run_script("INSERT INTO scripted VALUES (2); INSERT INTO nowhere VALUES (1); INSERT INTO scripted VALUES (3)", soon);
@@ -363,8 +365,9 @@ TEST_CASE("MariaDB: reset ends transactions and session state; an unchanged sess
       CHECK_FALSE(s.dirty);
     }
     CHECK(s.cached_statements() == 0);
-    const sql::Rows clean = co_await query(
-        s, "SELECT @mine, @other, @@sql_mode, IS_USED_LOCK('mine'), @@time_zone, @@character_set_client, @@tx_isolation, @@autocommit, @@max_statement_time");
+    const sql::Rows clean = co_await query(s,
+                                           "SELECT @mine, @other, @@sql_mode, IS_USED_LOCK('mine'), @@time_zone, @@character_set_client, "
+                                           "@@tx_isolation, @@autocommit, @@max_statement_time");
     CHECK(clean[0][0].is_null());
     CHECK(clean[0][1].is_null());
     CHECK(clean[0][2].as<std::string>().find("STRICT_ALL_TABLES") != std::string::npos);

@@ -70,8 +70,8 @@ TEST_CASE("Floating point and decimal numbers come back from MariaDB exactly") {
   if (!MariaDbServer::require()) return;
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
-    const std::vector<double> doubles = {0.0, -0.1, 1.0 / 3, std::numeric_limits<double>::min(), std::numeric_limits<double>::max(),
-                                         std::numeric_limits<double>::lowest()};
+    const std::vector<double> doubles = {
+        0.0, -0.1, 1.0 / 3, std::numeric_limits<double>::min(), std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     co_await round_trip(s, "DOUBLE", doubles);
     const std::vector<float> floats = {0.0f, -0.1f, 1.0f / 3, 3.4028e38f};
     co_await round_trip(s, "FLOAT", floats);
@@ -88,7 +88,8 @@ TEST_CASE("Text and bytes of every length come back from MariaDB as they went") 
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     const std::string emoji = "O'Reilly \\ \"quoted\" \xE2\x82\xAC \xF0\x9F\x98\x80 ?$1", zero("a\0b", 3);
-    const std::vector<std::string> texts = {"", emoji, zero, std::string(127, 'x'), std::string(128, 'y'), std::string(129, 'z'), std::string(70000, 'l')};
+    const std::vector<std::string> texts = {
+        "", emoji, zero, std::string(127, 'x'), std::string(128, 'y'), std::string(129, 'z'), std::string(70000, 'l')};
     co_await round_trip(s, "MEDIUMTEXT CHARACTER SET utf8mb4", texts);
     const std::vector<std::string> shorter = {"", "x", std::string(200, 'v')};
     co_await round_trip(s, "VARCHAR(200)", shorter);
@@ -103,7 +104,8 @@ TEST_CASE("Text and bytes of every length come back from MariaDB as they went") 
     co_await round_trip(s, "SET('a', 'b', 'c')", sets);
     const std::vector<std::string> json = {"{\"a\": [1, 2, \"\xC3\xBC\"]}", "null"};
     co_await round_trip(s, "JSON", json);
-    const std::vector<sql::Uuid> uuids = {*sql::parse_uuid("f47ac10b-58cc-4372-a567-0e02b2c3d479"), *sql::parse_uuid("00000000-0000-0000-0000-000000000000")};
+    const std::vector<sql::Uuid> uuids = {*sql::parse_uuid("f47ac10b-58cc-4372-a567-0e02b2c3d479"),
+                                          *sql::parse_uuid("00000000-0000-0000-0000-000000000000")};
     co_await round_trip(s, "UUID", uuids);
     co_await round_trip(s, "CHAR(36)", uuids);
   });
@@ -128,7 +130,8 @@ TEST_CASE("Dates, times and instants come back from MariaDB as they went, whatev
     const sql::Rows now = co_await query(s, "SELECT NOW(6), CURRENT_DATE");
     CHECK(abs(now[0][0].as<sql::Timestamp>() - system_clock::now()) < scaled(30s));
     // What no calendar has is the server's text.
-    const sql::Rows zero = co_await query(s, "SELECT CAST('0000-00-00' AS DATE), CAST('0000-00-00 00:00:00' AS DATETIME), CAST('2024-00-00' AS DATE)");
+    const sql::Rows zero =
+        co_await query(s, "SELECT CAST('0000-00-00' AS DATE), CAST('0000-00-00 00:00:00' AS DATETIME), CAST('2024-00-00' AS DATE)");
     if (!zero[0][0].is_null()) {
       CHECK(zero[0][0].as<std::string>() == "0000-00-00");
       CHECK(zero[0][1].as<std::string>() == "0000-00-00 00:00:00");
@@ -166,7 +169,8 @@ TEST_CASE("A placeholder that is used twice, or in another order, takes its own 
   if (!MariaDbServer::require()) return;
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
-    const sql::Rows rows = co_await query(s, "SELECT $2 AS b, $1 AS a, $2 AS again, '$1' AS quoted, \"it\\'s $3\" AS mark /* $4 */ # $5", "one", "two");
+    const sql::Rows rows =
+        co_await query(s, "SELECT $2 AS b, $1 AS a, $2 AS again, '$1' AS quoted, \"it\\'s $3\" AS mark /* $4 */ # $5", "one", "two");
     CHECK(rows[0]["a"].as<std::string>() == "one");
     CHECK(rows[0]["b"].as<std::string>() == "two");
     CHECK(rows[0]["again"].as<std::string>() == "two");

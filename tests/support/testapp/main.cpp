@@ -85,9 +85,13 @@ class Failing : public sluice::HttpWorker {
   awaitable<Response> sleep(Request request) {
     const auto limit = sluice::within(std::chrono::milliseconds(request.query<int>("within_ms", 120000)));
     const double seconds = request.query<double>("seconds");
+    auto& db = context().sql(request.path<std::string>("pool"));
+    // On MariaDB without the limit that would end it by itself: only KILL QUERY does.
+    const std::string statement =
+        db.dialect() == sluice::sql::Dialect::mysql ? "SET STATEMENT max_statement_time = 300 FOR SELECT SLEEP($1)" : "SELECT pg_sleep($1)::text";
     std::string problem;
     try {
-      co_await context().sql(request.path<std::string>("pool")).query(limit, "SELECT pg_sleep($1)::text", seconds);
+      co_await db.query(limit, statement, seconds);
     } catch (const sluice::Error& error) {
       problem = error.what();
     }

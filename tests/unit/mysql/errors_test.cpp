@@ -32,10 +32,15 @@ TEST_CASE("errors are told apart by number, where their SQLSTATE is too coarse")
 }
 
 TEST_CASE("an error's text hides the value that the server quotes, and names statement and number") {
-  const auto shown = [](unsigned code, const char* message) { return std::string(statement_error({code, "23000", message}, sql::Phase::execute, "INSERT $1").what()); };
-  CHECK(shown(1062, "Duplicate entry 'secret@example.com' for key 'email'") == "Duplicate entry (value hidden) for key 'email' [1062 23000] in: INSERT $1");
-  CHECK(shown(1062, "Duplicate entry 'it's 'quoted' for key' for key 'email'") == "Duplicate entry (value hidden) for key 'email' [1062 23000] in: INSERT $1");
-  CHECK(shown(1292, "Truncated incorrect INTEGER value: 'hunter2'") == "Truncated incorrect INTEGER value: (value hidden) [1292 23000] in: INSERT $1");
+  const auto shown = [](unsigned code, const char* message) {
+    return std::string(statement_error({code, "23000", message}, sql::Phase::execute, "INSERT $1").what());
+  };
+  CHECK(shown(1062, "Duplicate entry 'secret@example.com' for key 'email'") ==
+        "Duplicate entry (value hidden) for key 'email' [1062 23000] in: INSERT $1");
+  CHECK(shown(1062, "Duplicate entry 'it's 'quoted' for key' for key 'email'") ==
+        "Duplicate entry (value hidden) for key 'email' [1062 23000] in: INSERT $1");
+  CHECK(shown(1292, "Truncated incorrect INTEGER value: 'hunter2'") ==
+        "Truncated incorrect INTEGER value: (value hidden) [1292 23000] in: INSERT $1");
   CHECK(shown(1366, "Incorrect integer value: 'x' for column `app`.`t`.`n` at row 1") ==
         "Incorrect integer value: (value hidden) for column `app`.`t`.`n` at row 1 [1366 23000] in: INSERT $1");
   CHECK(shown(1146, "Table 'app.nowhere' doesn't exist") == "Table 'app.nowhere' doesn't exist [1146 23000] in: INSERT $1");
@@ -46,19 +51,20 @@ TEST_CASE("a failed connect left nothing only if the server was not reached, or 
   for (const unsigned code : {1045u, 1049u, 2013u, 2026u, 1203u, 1129u}) CHECK_FALSE(connect_cause({code, "HY000", "x"}, "main").released);
   CHECK(connect_cause({1045, "28000", "Access denied"}, "main").permanent);
   CHECK_FALSE(connect_cause({2013, "HY000", "Lost"}, "main").permanent);
-  CHECK(connect_cause({2002, "HY000", "Can't connect"}, "main").text == "Can't connect [2002]; is the server running, and is the port or socket right? (pool main)");
+  CHECK(connect_cause({2002, "HY000", "Can't connect"}, "main").text ==
+        "Can't connect [2002]; is the server running, and is the port or socket right? (pool main)");
 }
 
 TEST_CASE("a statement's first words show whether it leaves state in the session") {
-  for (const char* sql : {"SET @a = 1", "set session sql_mode = ''", "SET autocommit=0", "USE other", "LOCK TABLES t READ", "CREATE TEMPORARY TABLE t (a int)",
-                          "create or replace temporary table t (a int)", "SELECT GET_LOCK('a', 1)", "SELECT @a := 1", "SELECT 1 INTO @a", "PREPARE s FROM 'x'", "CALL p()",
-                          "/* x */ SET NAMES latin1", "# x\nUSE other", "/*!40101 SET NAMES latin1 */", "SELECT 1; SET @a = 1", "FLUSH TABLES WITH READ LOCK",
-                          "HANDLER t OPEN", "XA START 'x'"}) {
+  for (const char* sql : {"SET @a = 1", "set session sql_mode = ''", "SET autocommit=0", "USE other", "LOCK TABLES t READ",
+                          "CREATE TEMPORARY TABLE t (a int)", "create or replace temporary table t (a int)", "SELECT GET_LOCK('a', 1)",
+                          "SELECT @a := 1", "SELECT 1 INTO @a", "PREPARE s FROM 'x'", "CALL p()", "/* x */ SET NAMES latin1", "# x\nUSE other",
+                          "/*!40101 SET NAMES latin1 */", "SELECT 1; SET @a = 1", "FLUSH TABLES WITH READ LOCK", "HANDLER t OPEN", "XA START 'x'"}) {
     INFO(sql);
     CHECK(leaves_state(sql));
   }
-  for (const char* sql : {"SELECT 1", "INSERT INTO settings VALUES (1)", "UPDATE t SET a = 1", "SET TRANSACTION READ ONLY", "SET STATEMENT max_statement_time=1 FOR SELECT 1",
-                          "SET GLOBAL x = 1", "CREATE TABLE t (a int)", "", "SELECT 'USE x'"}) {
+  for (const char* sql : {"SELECT 1", "INSERT INTO settings VALUES (1)", "UPDATE t SET a = 1", "SET TRANSACTION READ ONLY",
+                          "SET STATEMENT max_statement_time=1 FOR SELECT 1", "SET GLOBAL x = 1", "CREATE TABLE t (a int)", "", "SELECT 'USE x'"}) {
     INFO(sql);
     CHECK_FALSE(leaves_state(sql));
   }

@@ -17,8 +17,8 @@ TEST_CASE("numbers become marks, and the order says which parameter each takes")
 }
 
 TEST_CASE("what stands in literals, names and comments stays as it is") {
-  for (const char* sql : {"'$1'", "'it''s $1'", "'it\\'s $1'", "\"a \\\" $1\"", "`$1`", "# $1\n", "-- $1\n", "--\t$1", "/* $1 ? */", "a$1", "_x$2", "'\\\\' '$1'",
-                          "'unfinished $1", "/* unfinished $1", "'?'", "`a?`", "-- ?"}) {
+  for (const char* sql : {"'$1'", "'it''s $1'", "'it\\'s $1'", "\"a \\\" $1\"", "`$1`", "# $1\n", "-- $1\n", "--\t$1", "/* $1 ? */", "a$1", "_x$2",
+                          "'\\\\' '$1'", "'unfinished $1", "/* unfinished $1", "'?'", "`a?`", "-- ?"}) {
     INFO(sql);
     CHECK(translate(sql).sql == sql);
     CHECK(translate(sql).order.empty());

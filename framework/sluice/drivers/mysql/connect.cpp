@@ -33,7 +33,8 @@ awaitable<std::unique_ptr<MysqlSession>> Dialer::dial(Deadline deadline) {
   co_await asio::this_coro::throw_if_cancelled(throws);
   if (!opened.handle) throw pool::ConnectFailed(text(settings_.place(), ": ", opened.cause.text), opened.cause.released, opened.cause.permanent);
   if (opened.session == 0 && !std::exchange(warned_of_proxy_, true)) {
-    log::warning(text("pool ", settings_.pool, ": a proxy answers at ", settings_.place(), "; set via: proxy for its server, or connect to the server directly"));
+    log::warning(text("pool ", settings_.pool, ": a proxy answers at ", settings_.place(),
+                      "; set via: proxy for its server, or connect to the server directly"));
   }
   const auto executor = co_await asio::this_coro::executor;
   co_return std::make_unique<MysqlSession>(executor, std::move(opened), settings_);

@@ -55,7 +55,8 @@ void MysqlSession::fail(const Report& report, sql::Phase phase, const std::strin
   if (is_lost(report.code) || report.code == 0) {
     broken = true;
     throw sql::SqlError(sql::Phase::lost, sql::Class::connection, report.sqlstate == "HY000" || report.sqlstate.empty() ? "08006" : report.sqlstate,
-                        static_cast<int>(report.code), sluice::text("the connection was lost: ", report.message, " [", report.code, "] in: ", shown), shown);
+                        static_cast<int>(report.code), sluice::text("the connection was lost: ", report.message, " [", report.code, "] in: ", shown),
+                        shown);
   }
   unfinished_ = false;
   // 1969 and 3024 say that the session's own limit of time did it; an interruption (1317) may also be somebody else's.
@@ -80,7 +81,8 @@ awaitable<void> MysqlSession::finish(Call& call, const std::string& sql, Deadlin
   const Deadline patience = Deadline::after(std::min<Duration>(close_timeout_, cancel_patience));
   const Wake late = co_await call.finish(patience);
   if (late == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
-  if (late == Wake::expired) throw TimedOut("the statement did not end before its deadline, and the server did not end it in time: " + sql::shorten(sql));
+  if (late == Wake::expired)
+    throw TimedOut("the statement did not end before its deadline, and the server did not end it in time: " + sql::shorten(sql));
   co_await settle_cancel(patience);
 }
 

@@ -17,7 +17,7 @@ struct CloseHandle {
 using Handle = std::unique_ptr<st_mysql, CloseHandle>;
 
 struct Opened {
-  Handle handle;       // null: see cause
+  Handle handle;  // null: see cause
   ConnectCause cause;
   std::uint64_t session = 0;        // 0: something between us and the server makes the ids up
   std::uint64_t session_birth = 0;  // when the server started, seconds since 1970: thread ids begin anew then

@@ -12,8 +12,8 @@
 namespace sluice::mysql {
 namespace {
 
-constexpr unsigned not_preparable = 1295;      // ER_UNSUPPORTED_PS
-constexpr unsigned too_many_prepared = 1461;   // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
+constexpr unsigned not_preparable = 1295;                      // ER_UNSUPPORTED_PS
+constexpr unsigned too_many_prepared = 1461;                   // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
 constexpr std::array<unsigned, 3> stale = {1243, 1615, 2030};  // no longer known, or its tables changed too much
 
 Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
@@ -36,8 +36,8 @@ void MysqlSession::check_size(std::size_t bytes, const std::string& sql) const {
   if (max_packet_ == 0 || bytes + 1024 < max_packet_) return;
   const std::string shown = sql::shorten(sql);
   throw sql::SqlError(sql::Phase::encode, sql::Class::type, "08S01", 1153,
-                      sluice::text("the statement with its parameters has ", bytes, " bytes; the server takes less than max_allowed_packet = ", max_packet_,
-                                   " in: ", shown),
+                      sluice::text("the statement with its parameters has ", bytes,
+                                   " bytes; the server takes less than max_allowed_packet = ", max_packet_, " in: ", shown),
                       shown);
 }
 
@@ -54,14 +54,17 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
     auto prepared = std::make_shared<Prepared>(sql, translated, s);
     int failed = 0;
     const std::string& sent = prepared->translated.sql;
-    auto step = [&](int ready) { return ready ? mysql_stmt_prepare_cont(&failed, s, ready) : mysql_stmt_prepare_start(&failed, s, sent.data(), sent.size()); };
+    auto step = [&](int ready) {
+      return ready ? mysql_stmt_prepare_cont(&failed, s, ready) : mysql_stmt_prepare_start(&failed, s, sent.data(), sent.size());
+    };
     co_await perform(step, sql, deadline);
     if (!failed) {
       unfinished_ = false;
       if (mysql_stmt_param_count(s) != prepared->translated.order.size()) {
         const std::string shown = sql::shorten(sql);
         co_await forget(prepared);
-        throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "07001", 0, "the server sees other placeholders than $1, $2, …: in: " + shown, shown);
+        throw sql::SqlError(sql::Phase::prepare, sql::Class::syntax, "07001", 0, "the server sees other placeholders than $1, $2, …: in: " + shown,
+                            shown);
       }
       if (cache_.capacity() > 0) cache_.insert(prepared);
       co_return prepared;

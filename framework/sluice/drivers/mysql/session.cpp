@@ -58,11 +58,12 @@ bool MysqlSession::in_transaction() const noexcept { return wire_ && wire_->get(
 void MysqlSession::refuse_ended(const std::string& sql) const {
   if (ended_ == Ended::no) return;
   const std::string shown = sql::shorten(sql);
-  throw sql::SqlError(sql::Phase::execute, sql::Class::other, ended_ == Ended::committed ? "25000" : "25P02", 0,
-                      sluice::text(ended_ == Ended::committed ? "the transaction is over: a statement in it (DDL, LOCK TABLES, …) committed it; this did not run: "
-                                                              : "the transaction is over: the server rolled it back with an earlier error; this did not run: ",
-                                   shown),
-                      shown);
+  throw sql::SqlError(
+      sql::Phase::execute, sql::Class::other, ended_ == Ended::committed ? "25000" : "25P02", 0,
+      sluice::text(ended_ == Ended::committed ? "the transaction is over: a statement in it (DDL, LOCK TABLES, …) committed it; this did not run: "
+                                              : "the transaction is over: the server rolled it back with an earlier error; this did not run: ",
+                   shown),
+      shown);
 }
 
 void MysqlSession::note_end(bool failed) {
@@ -111,7 +112,8 @@ awaitable<void> MysqlSession::run_script(std::string sql, Deadline deadline) {
 awaitable<void> MysqlSession::begin(sql::TransactionOptions options, Deadline deadline) {
   const std::string sql = options.read_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION READ WRITE";
   const Turn turn(*this, sql);
-  if (in_transaction() || began_) throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
+  if (in_transaction() || began_)
+    throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
   if (options.isolation != sql::Isolation::standard) {
     const std::string level = sluice::text("SET TRANSACTION ISOLATION LEVEL ", sql::to_sql(options.isolation));
     co_await text(level, false, sql::Phase::execute, deadline);
@@ -127,7 +129,8 @@ awaitable<void> MysqlSession::commit(Deadline deadline) {
   if (ended_ == Ended::rolled_back) {
     began_ = false;
     ended_ = Ended::no;
-    throw sql::SqlError(sql::Phase::commit, sql::Class::other, "25P02", 0, "the transaction was rolled back by the server, with the error of a statement in it", sql);
+    throw sql::SqlError(sql::Phase::commit, sql::Class::other, "25P02", 0,
+                        "the transaction was rolled back by the server, with the error of a statement in it", sql);
   }
   std::string unknown, code = "08007";
   int native = 0;
@@ -144,7 +147,8 @@ awaitable<void> MysqlSession::commit(Deadline deadline) {
     broken = true;
   }
   if (!unknown.empty())
-    throw sql::SqlError(sql::Phase::commit, sql::Class::connection, code, native, "whether the transaction was committed is unknown: " + unknown, sql);
+    throw sql::SqlError(sql::Phase::commit, sql::Class::connection, code, native, "whether the transaction was committed is unknown: " + unknown,
+                        sql);
   began_ = false;
   ended_ = Ended::no;
 }

@@ -89,10 +89,10 @@ class MysqlSession final : public sql::Session {
   std::uint64_t max_packet_;
   bool mariadb_;
   bool keep_statements_on_reset_;
-  bool running_ = false;        // somebody awaits a statement
-  bool unfinished_ = false;     // the server owes an answer
-  bool timed_out_ = false;      // the running statement is past its deadline
-  bool began_ = false;          // by begin()
+  bool running_ = false;     // somebody awaits a statement
+  bool unfinished_ = false;  // the server owes an answer
+  bool timed_out_ = false;   // the running statement is past its deadline
+  bool began_ = false;       // by begin()
   Ended ended_ = Ended::no;
   bool state_changed_ = false;  // beyond the transaction
 };

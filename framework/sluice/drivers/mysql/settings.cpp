@@ -27,7 +27,8 @@ std::string decoded(const config::Pool& pool, std::string_view part) {
     }
     const int high = i + 2 < part.size() ? hex_digit(part[i + 1]) : -1;
     const int low = i + 2 < part.size() ? hex_digit(part[i + 2]) : -1;
-    if (high < 0 || low < 0 || (high == 0 && low == 0)) refuse(pool, "'%' must be followed by two hexadecimal digits, not 00 (a plain % is written %25)");
+    if (high < 0 || low < 0 || (high == 0 && low == 0))
+      refuse(pool, "'%' must be followed by two hexadecimal digits, not 00 (a plain % is written %25)");
     out += static_cast<char>(high << 4 | low);
     i += 2;
   }
@@ -66,7 +67,8 @@ void parse_authority(const config::Pool& pool, std::string_view authority, Setti
   }
   if (port.empty()) return;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), settings.port);
-  if (error != std::errc() || end != port.data() + port.size() || settings.port == 0) refuse(pool, text("the port \"", port, "\" is no number from 1 to 65535"));
+  if (error != std::errc() || end != port.data() + port.size() || settings.port == 0)
+    refuse(pool, text("the port \"", port, "\" is no number from 1 to 65535"));
 }
 
 Tls tls_of(const config::Pool& pool, const std::string& mode, bool local) {

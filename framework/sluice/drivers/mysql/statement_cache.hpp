@@ -45,9 +45,7 @@ class StatementCache {
   }
 
   // Takes out the one that must go before another one fits; null if there is room.
-  std::shared_ptr<Prepared> take_victim() {
-    return index_.size() < capacity_ ? nullptr : take_last();
-  }
+  std::shared_ptr<Prepared> take_victim() { return index_.size() < capacity_ ? nullptr : take_last(); }
   // The least recently used one; null if there is none.
   std::shared_ptr<Prepared> take_last() {
     if (entries_.empty()) return nullptr;
@@ -79,7 +77,7 @@ class StatementCache {
  private:
   using Entries = std::list<std::shared_ptr<Prepared>>;
   std::size_t capacity_;
-  Entries entries_;                                                   // most recently used first
+  Entries entries_;                                                // most recently used first
   std::unordered_map<std::string_view, Entries::iterator> index_;  // keys live in the entries
 };
 

@@ -39,7 +39,8 @@ class MysqlSession::Stream final : public sql::RowSource {
       co_await session_.limit_on_server(deadline);
       prepared_ = co_await session_.prepare(sql_, deadline);
       if (!prepared_)
-        throw sql::SqlError(sql::Phase::prepare, sql::Class::other, "0A000", 1295, "this statement cannot be streamed: " + sql::shorten(sql_), sql::shorten(sql_));
+        throw sql::SqlError(sql::Phase::prepare, sql::Class::other, "0A000", 1295, "this statement cannot be streamed: " + sql::shorten(sql_),
+                            sql::shorten(sql_));
       sql::check_parameter_count(prepared_->translated.highest, statement.parameters.size(), sql_);
       Parameters parameters(std::move(statement.parameters), prepared_->translated.order);
       session_.check_size(parameters.bytes(), sql_);
