@@ -146,8 +146,7 @@ std::size_t Relay::reset(double share, Duration late) {
   for (Link& link : links_) {
     if (link.orphaned() || !picked(share)) continue;
     abort(link.client);
-    const auto delay = std::uniform_int_distribution<std::int64_t>(0, std::chrono::nanoseconds(late).count())(random_);
-    link.abort_server_at = Clock::now() + std::chrono::nanoseconds(delay);
+    link.abort_server_at = Clock::now() + late;
     ++count;
   }
   wake();

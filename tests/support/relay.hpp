@@ -37,7 +37,7 @@ class Relay {
   // Nothing moves in either direction and new clients wait, until resume(); then everything moves on, nothing is lost.
   void stall();
   void resume();
-  // A share (0…1) of the connections is reset toward the client. The server is told up to `late` later, at random.
+  // A share (0…1) of the connections is reset toward the client. The server hears of it `late` later.
   std::size_t reset(double share, Duration late);
   // A share of the connections: the server sees the end of its client's stream, the client sees what the server makes of it.
   std::size_t half_close(double share);
