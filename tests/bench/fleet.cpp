@@ -107,7 +107,7 @@ void skewed(Fleet& fleet, double capacity, int pairs, double seconds, double sha
   const std::string name = figures ? "skewed" : "skewed80";
   const nlohmann::json alone = open_plan(capacity * share, {1.0}, seconds);
   const nlohmann::json split = open_plan(capacity * share, {0.7, 0.1, 0.1, 0.1}, seconds);
-  Pairs to_single, to_static, waits;
+  Pairs to_single, to_static, waits, opened;
   for (int i = 0; i < pairs; ++i) {
     Result single = fleet.run(1, false, alone);
     Result lending = fleet.run(4, true, split);
@@ -115,12 +115,14 @@ void skewed(Fleet& fleet, double capacity, int pairs, double seconds, double sha
     to_single.add(lending.per_second(), single.per_second());
     to_static.add(lending.per_second(), fixed.per_second());
     waits.add(lending.p99(), single.p99());
+    opened.add(lending.connects, std::max(lending.completed, 1.0));
   }
   const std::string load = std::to_string(static_cast<int>(share * 100)) + " % of what 16 connections can do, 70/10/10/10";
   report(name + ".elastic_to_single", to_single, "1/s", "× one process with one pool of 16; " + load,
          figures ? at_least(0.95, to_single.ratio()) : Figure{});
   report(name + ".elastic_to_static", to_static, "1/s", "× the static split; " + load, figures ? at_least(1.3, to_static.ratio()) : Figure{});
   report(name + ".p99_wait", waits, "ms", "× that of one pool of 16; after 1 s", figures ? at_most(10, waits.value()) : Figure{});
+  report(name + ".opened", opened, "", "connections opened for each statement, after 1 s");
 }
 
 void balanced(Fleet& fleet, int pairs, double seconds) {
