@@ -122,6 +122,7 @@ void run_shard(const Options& o, std::uint32_t job, Shard& shard) {
   for (std::uint64_t seed = o.from + job; seed < o.from + o.seeds; seed += o.jobs) {
     shard.seed = seed;
     shard.add(seed, run_one(scenario_of(seed), stacks, shard.coverage, false));
+    if (shard.failed == Shard::most_failures) break;  // enough to look into
   }
   shard.finished = true;
 }

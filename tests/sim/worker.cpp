@@ -43,7 +43,7 @@ Worker::~Worker() {
 
 void Worker::handle(const Message& m) {
   const TimePoint now = world_.now();
-  limit_before_ = share_->limit();
+  limit_before_ = part();
   switch (m.to) {
     case To::boot:
       for (Box& box : boxes_) box.boot();
@@ -138,9 +138,12 @@ void Worker::end_connect(Operation op, bool connected, bool released) {
 
 // ---- invariants
 
+// What the master has written for this slot, read here and not through the share: that one is on trial.
+std::uint32_t Worker::part() const { return world_.instance(instance_).segment->limits(0)[life_.slot].load(); }
+
 // Without lending nobody takes more than its part. The part may have changed while this message was handled.
 void Worker::check_claim() {
-  const std::uint32_t limit = std::max({limit_before_, share_->limit(), share_->floor()});
+  const std::uint32_t limit = std::max(limit_before_, part());
   if (!share_->elastic() && share_->held() > limit) world_.fail(text("slot ", life_.slot, " holds ", share_->held(), " permits where its part is ", limit));
   world_.check_connects(instance_);
 }

@@ -51,6 +51,7 @@ class Worker final : public Program {
   void answer(std::uint64_t number, Answer what);
   void end_connect(Operation operation, bool connected, bool released);
   void check_claim();
+  std::uint32_t part() const;
 
   World& world_;
   std::uint32_t instance_;

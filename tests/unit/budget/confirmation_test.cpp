@@ -208,3 +208,18 @@ TEST_CASE("a life that died while connecting to a server without names waits out
   CHECK(plan.waiting == 2);
   CHECK(plan.end.empty());
 }
+
+TEST_CASE("a quarantine is as old as its asker has seen it, whatever the row says") {
+  // Its owner had read the clock, was stopped for nine seconds, and then wrote the word.
+  Sightings sightings;
+  std::vector<RowView> rows = {quarantined(living, 0, 1 * second)};
+  sightings.look(rows, 10 * second);
+  CHECK(rows[0].changed_nanos == 10 * second);
+  rows = {quarantined(living, 0, 1 * second)};
+  sightings.look(rows, 11 * second);
+  CHECK(rows[0].changed_nanos == 10 * second);
+  sightings.forget(3);  // released; the next one is another quarantine
+  rows = {quarantined(living, 0, 1 * second)};
+  sightings.look(rows, 12 * second);
+  CHECK(rows[0].changed_nanos == 12 * second);
+}
