@@ -59,9 +59,9 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcep
   if (!allowed.any || (outage.failures > 0 && connecting > 0)) return refuse(Refusal::outage);
   if (allowed.most > 0 && connecting >= allowed.most) return refuse(Refusal::connecting);
 
-  const auto connecting_now = [rows] {
+  const auto connecting_now = [this] {
     std::uint32_t n = 0;
-    for (const shm::Row& row : rows) n += Owner::unpack(row.owner.load()).state == RowState::connecting;
+    for (const shm::Row& row : in_use()) n += Owner::unpack(row.owner.load()).state == RowState::connecting;
     return n;
   };
   if (granted_row) {
@@ -86,7 +86,7 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcep
     if (terms_.limits.empty()) {
       picture_.connecting = allowed.most > 0 ? connecting_now() : 0;
     } else {
-      survey(rows, 0, static_cast<std::uint32_t>(terms_.limits.size()), life_.slot, picture_);
+      survey(in_use(), 0, static_cast<std::uint32_t>(terms_.limits.size()), life_.slot, picture_);
       if (first_ > 0 && Owner::unpack(rows[0].owner.load()).state == RowState::free) --picture_.free;  // the confirm permit is nobody's
     }
     if (allowed.most > 0 && picture_.connecting > allowed.most) {
