@@ -7,6 +7,7 @@
 #include <sim/world.hpp>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -138,6 +140,7 @@ int run_seeds(const Options& o) {
     const pid_t child = ::fork();
     if (child < 0) return 70;
     if (child == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       run_shard(o, job, shards[job]);
       std::fflush(stdout);
       std::_Exit(0);
