@@ -1,5 +1,6 @@
 #include "support/cluster.hpp"
 
+#include <fstream>
 #include <sluice/http/client.hpp>
 
 #include <signal.h>
@@ -29,6 +30,8 @@ std::string local(std::uint16_t port) { return "127.0.0.1:" + std::to_string(por
 
 Cluster::Cluster(Setup setup) : setup_(std::move(setup)), instance_(unique_instance()), http_port_(unused_port()), admin_port_(unused_port()) {
   if (setup_.url.empty()) setup_.url = "sqlite:" + (directory_ / "orders.db");
+  // Nobody of this name has ever run: no session of an earlier fleet has to be waited for.
+  std::ofstream(directory_ / (instance_ + ".lock")) << "clean\n";
   start();
   if (setup_.wait_ready) wait_ready();
 }

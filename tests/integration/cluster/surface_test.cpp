@@ -206,7 +206,7 @@ TEST_CASE("The master holds no connection: its sockets are listeners and those t
     CHECK(identity.find(':') != std::string::npos);
   }
   CHECK(connections_of(cluster.master()) == 0);
-  CHECK(connections_of(cluster.worker_pid(0)) > 0);
+  CHECK(eventually(5s, [&] { return connections_of(cluster.worker_pid(0)) > 0; }));
   check_clean_end(cluster, server);
 }
 
