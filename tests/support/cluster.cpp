@@ -1,6 +1,5 @@
 #include "support/cluster.hpp"
 
-#include <fstream>
 #include <sluice/http/client.hpp>
 
 #include <signal.h>
@@ -9,6 +8,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
