@@ -48,7 +48,7 @@ TEST_CASE("a statement past its deadline ends with TimedOut while the loop goes 
     co_await db.close();
   };
   on_loop(body);
-  CHECK(ticks >= 10);
+  CHECK(ticks >= 3);  // a loop that is held up ticks once; a busy machine ticks late
   CHECK(longest < scaled(100ms));
 }
 
