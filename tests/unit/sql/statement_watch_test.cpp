@@ -112,7 +112,8 @@ TEST_CASE("option slow_statement: what took this long is logged") {
   DatabaseTest t(sql::Dialect::postgres, options);
   auto body = [&]() -> awaitable<void> { co_await t.db->query("SELECT $1", "hunter2"); };
   t.run(body);
-  CHECK(log.text().find("slow statement on pool main: 0 ms: SELECT $1\n") != std::string::npos);
+  CHECK(log.text().find("slow statement on pool main: ") != std::string::npos);
+  CHECK(log.text().find(" ms: SELECT $1\n") != std::string::npos);
 }
 
 TEST_CASE("option log_parameters: the log shows values") {
