@@ -63,8 +63,10 @@ SweepPlan plan_sweep(const SweepInput& in) {
       gone = !invisible_possible;
       for (std::size_t i = 0; i < in.sessions.size(); ++i) {
         const Session& s = in.sessions[i];
-        // What began after the row was given up is another connect of a living life.
-        if (!s.named || !s.this_fleet || !(s.life == row.owner.life) || accounted(s) || s.age < since) continue;
+        if (!s.named || !s.this_fleet || !(s.life == row.owner.life) || accounted(s)) continue;
+        // What began after the row was given up is another connect of a living life. An ended life connects no more, but what it
+        // had begun may have reached the server later.
+        if (s.age < since && !in.ended(s.life)) continue;
         gone = false;
         if (since >= own_close_grace && !connecting(s.life)) end.insert(i);
       }

@@ -97,6 +97,15 @@ TEST_CASE("a late session of a row without a session id is ended before the row 
   CHECK(plan.end == std::vector<std::size_t>{0});
 }
 
+TEST_CASE("a connect that reached the server only after its worker had died holds the row too") {  // sim seed 74793
+  SweepInput in = input_at(10 * second);
+  in.rows = {quarantined(dead, 0, 4 * second)};
+  in.sessions = {seen(42, dead, 5900ms)};  // a little younger than the quarantine
+  const SweepPlan plan = plan_sweep(in);
+  CHECK(plan.release.empty());
+  CHECK(plan.end == std::vector<std::size_t>{0});
+}
+
 TEST_CASE("while a living life connects, none of its sessions is ended: the new one has no known id yet") {
   SweepInput in = input_at(20 * second);
   in.rows = {quarantined(living, 0, 10 * second)};
