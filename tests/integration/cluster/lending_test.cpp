@@ -118,10 +118,12 @@ TEST_CASE("A worker that starts while another holds everything but the floors ge
   if (!server) return;
   Cluster cluster({.application = "testapp", .workers = "2", .url = server->url()});
   SHOW_LOG_OF(cluster);
-  Holders busy(cluster, 0, 11, 3000);
+  Holders busy(cluster, 0, 11, 100, 1000);
   CHECK(eventually(5s, [&] { return held_by_slot(cluster)[0] == 11; }));
   REQUIRE(cluster.ctl({"scale", "3"}).exit_code == 0);
-  CHECK(eventually(10s, [&] { return held_by_slot(cluster)[2] >= 1; }));
+  CHECK(cluster.wait_workers(3));
+  CHECK(ask_slot(cluster, "GET", "/query/main?within_ms=5000", 2, std::chrono::seconds(30)).status == 200);
+  CHECK(held_by_slot(cluster)[2] >= 1);
   CHECK(busy.join() == 0);
   check_clean_end(cluster, server);
 }
