@@ -11,6 +11,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <fstream>
 
 #include "fixture.hpp"
@@ -335,20 +336,30 @@ TEST_CASE("A hundred connects and closes on the last free slot are never refused
 
 TEST_CASE("Connections, good and failed, leave no descriptor open and none that a child would inherit") {
   if (!PostgresServer::require()) return;
-  const auto round = [] {
+  const auto sockets = [] {  // by descriptor
+    std::map<int, std::string> open;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+      if (!gone && has(target, "socket:")) open.emplace(std::atoi(entry.path().filename().c_str()), target);
+    }
+    return open;
+  };
+  const auto of_others = sockets();  // other tests' own clients
+  const auto round = [&] {
     Loop loop;
     Client good, wrong(server().url("app", "wrong"));
     loop.run([&]() -> awaitable<void> {
       std::unique_ptr<Session> session = co_await good.connect();
-      for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-        const int fd = std::atoi(entry.path().filename().c_str());
-        std::error_code gone;
-        const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
-        if (!gone && has(target, "socket:")) {
-          CAPTURE(target);
-          CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-        }
+      int ours = 0;
+      for (const auto& socket : sockets()) {
+        const auto known = of_others.find(socket.first);
+        if (known != of_others.end() && known->second == socket.second) continue;
+        CAPTURE(socket.second);
+        CHECK((::fcntl(socket.first, F_GETFD) & FD_CLOEXEC) != 0);
+        ++ours;
       }
+      CHECK(ours > 0);
       co_await query(*session, "SELECT 1");
       co_await good.close(std::move(session));
     });

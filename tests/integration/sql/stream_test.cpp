@@ -51,7 +51,7 @@ TEST_CASE("A large result is streamed in flat memory, in order and complete") {
       CHECK(expected == count);
       CHECK(rows.ended());
       MESSAGE(count, " rows; resident memory grew by ", (most - base) / 1024, " KiB");
-      CHECK(most - base <= 8u << 20);
+      if constexpr (!sanitized) CHECK(most - base <= 8u << 20);  // sanitizers keep what was freed
       // The connection is back, and good for the next one.
       CHECK(t.pool->numbers().leased == 0);
       const sql::Rows one = co_await t.db->query("SELECT 1 AS one");
