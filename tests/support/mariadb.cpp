@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -198,8 +199,11 @@ bool MariaDbServer::launch() {
 void MariaDbServer::start() {
   if (running()) return;
   const bool first = port_ == 0;
+  // A server is told from the one before it by the second of its start: no two of ours share one.
+  while (std::time(nullptr) == started_) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   for (int attempt = 0; attempt < 20; ++attempt) {  // the port may be taken meanwhile
     if (first) port_ = free_port();
+    started_ = std::time(nullptr);
     if (launch()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <map>
 #include <string>
 #include <vector>
@@ -78,6 +79,7 @@ class MariaDbServer {
   std::string directory_;
   int port_ = 0;
   pid_t process_ = -1;
+  std::time_t started_ = 0;
   st_mysql* root_ = nullptr;
 };
 

@@ -48,8 +48,9 @@ class Attendant {
       }
       idle_ = false;
       std::string problem;
+      bool looked = false;
       try {
-        co_await look();
+        looked = co_await look();
         backoff = 100ms;
       } catch (const std::exception& e) {
         problem = e.what();
@@ -62,6 +63,8 @@ class Attendant {
         co_await disconnect();
         co_await pause(jittered(backoff));
         backoff = std::min<Duration>(backoff * 2, 5s);
+      } else if (!looked) {
+        co_await pause(look_again);
       } else {
         if (!last_problem_.empty()) log::info(text("server '", server().name, "' answers again"));
         last_problem_.clear();
@@ -89,15 +92,17 @@ class Attendant {
     co_await pause(inspector_ ? look_soon : 100ms);  // the rows are ours to see: nobody is asked
   }
 
-  awaitable<void> look() {
+  // False: the confirm permit is not free yet.
+  awaitable<bool> look() {
     if (!inspector_) {
       const bool connected = co_await connect();
-      if (!connected) co_return;  // the confirm permit is not free yet
+      if (!connected) co_return false;
     }
     last_use_ = Clock::now();
     if (!asked_ || !shm::is_answer(server().answered.get())) co_await ask_capacity();
     co_await cancel_statements();
     co_await sweep();
+    co_return true;
   }
 
   // Once with every connection: the server may have been started again with other numbers.
