@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 namespace sluice::launching {
 namespace {
@@ -57,6 +58,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
   const std::string control_path = config.control_path();
   supervise::InstanceLock lock(config.lock_path(), config.instance, somebody_answers(control_path) ? 0s : 5s);
   supervise::BudgetKeeper keeper = instance.make_keeper(!lock.last_end_was_clean());
+  keeper.recall(lock.remembered());
   instance.bind_listeners();
   Descriptor control = http::bind_listener("unix:" + control_path, "control", 0600);
   Descriptor admin_listener = bind_admin(config.admin.listen);
@@ -90,6 +92,14 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
   const Descriptor configuration = config::to_memory(config);
   entries.janitor = [&](int channel, std::uint64_t generation) {
     return execute_janitor(config.name, {channel, configuration.get(), instance.segment().file(), lock.file()}, generation);
+  };
+
+  entries.remember = [&lock](std::string start_times) {
+    try {
+      lock.remember(std::move(start_times));
+    } catch (const ExitError& e) {  // it only shortens a wait after an unclean end
+      log::warning(e.what());
+    }
   };
 
   lock.mark_running();

@@ -84,6 +84,7 @@ int run_foreground(const config::Config& config, const std::vector<Kind>& kinds)
   if (!refusal.empty()) throw ExitError(ExitCode::config, refusal);
   supervise::InstanceLock lock(config.lock_path(), config.instance, 0s);
   supervise::BudgetKeeper keeper = instance.make_keeper(!lock.last_end_was_clean());
+  keeper.recall(lock.remembered());
   instance.bind_listeners();
   for (const auto& [name, fd] : instance.listeners()) log::info(text(name, " on ", http::local_address(fd), " (foreground: one worker, no admin process, no ctl)"));
 
@@ -99,6 +100,7 @@ int run_foreground(const config::Config& config, const std::vector<Kind>& kinds)
     const Helpers helpers(instance, keeper, refused);
     code = runtime::host_foreground(instance.host_inputs(-1), {0, 1, 0});
   }
+  lock.remember(keeper.start_times());
   if (keeper.all_free()) lock.mark_clean();
   return refused.load() ? to_int(ExitCode::config) : code;
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 namespace sluice::supervise {
 
@@ -175,6 +176,7 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
     const std::uint64_t answer = s.answered.acquire();
     if (!shm::is_being_written(answer)) {
       const bool news = answer != state.answer || s.wished_total.get() != state.wished || workers != state.workers;
+      change.answered = change.answered || answer != state.answer;
       if (news || (!state.decided && s.configured_total != 0)) decide(i, workers, change);
     }
     if (s.budget.get() != 0) settle(i, now);
@@ -186,6 +188,27 @@ BudgetKeeper::Change BudgetKeeper::tick(std::int64_t now, std::span<const bool> 
     share_out(i, workers, active, draining);
   }
   return change;
+}
+
+std::string BudgetKeeper::start_times() const {
+  std::string lines;
+  for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    const shm::Server& s = segment_.servers()[i];
+    if (const std::uint64_t millis = s.authentication_timeout_ms.get(); millis != 0) lines += text(millis, " ", s.name, "\n");
+  }
+  return lines;
+}
+
+void BudgetKeeper::recall(const std::string& start_times) {
+  std::istringstream lines(start_times);
+  std::uint64_t millis = 0;
+  std::string name;
+  while (lines >> millis && std::getline(lines >> std::ws, name)) {
+    for (std::uint32_t i = 0; i < states_.size(); ++i) {
+      shm::Server& s = segment_.servers()[i];
+      if (name == s.name) s.authentication_timeout_ms.set(millis);
+    }
+  }
 }
 
 bool BudgetKeeper::needs_janitor() const {

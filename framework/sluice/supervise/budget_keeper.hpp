@@ -34,9 +34,15 @@ class BudgetKeeper {
     std::vector<std::string> lines;     // worth a log line
     std::vector<std::string> warnings;
     std::string refused;                // a server's answer makes the configuration impossible
+    bool answered = false;              // a server's answer was new
   };
   // Once per tick. `active`: for each slot, whether it counts for the split; `draining`: whether it still may finish its work.
   Change tick(std::int64_t now, std::span<const bool> active, std::span<const bool> draining, const std::function<bool(budget::Life)>& ended);
+
+  // How long sessions may start unseen, of each server that was asked: lines for a later fleet, which may have to wait that long before
+  // it can ask. recall() takes them; what is unknown or malformed there is ignored.
+  std::string start_times() const;
+  void recall(const std::string& start_times);
 
   // Is there something to ask a server: auto unanswered, a number unchecked, rows to confirm?
   bool needs_janitor() const;

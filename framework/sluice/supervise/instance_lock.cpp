@@ -11,9 +11,12 @@
 #include <cerrno>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 namespace sluice::supervise {
 namespace {
+
+constexpr std::size_t most_remembered = 4000;
 
 // In a directory that others may write to, somebody could put a link in the lock's or the socket's place.
 void require_private(const std::string& directory) {
@@ -25,12 +28,6 @@ void require_private(const std::string& directory) {
   if (!ours || ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky))
     throw ExitError(ExitCode::unavailable, text("the control directory ", directory, " belongs to or can be written by somebody else; choose one of your own with ",
                                                 "--control <directory>/<name>.sock"));
-}
-
-void write_state(int file, const std::string& state) {
-  if (::ftruncate(file, 0) != 0 || ::pwrite(file, state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))
-    throw ExitError(ExitCode::unavailable, text("cannot write the instance lock: ", std::strerror(errno), "; free some space in the control directory"));
-  ::fsync(file);
 }
 
 }  // namespace
@@ -53,13 +50,27 @@ InstanceLock::InstanceLock(const std::string& path, const std::string& instance,
                                                 "); stop it with `ctl stop`, or give this one another id with --instance"));
     std::this_thread::sleep_for(10ms);  // nothing tells when the last holder of a lock has died
   }
-  char buffer[16] = {};
-  const ssize_t n = ::pread(file_.get(), buffer, sizeof buffer - 1, 0);
-  clean_ = n > 0 && std::string_view(buffer, static_cast<std::size_t>(n)) == "clean\n";
+  char buffer[most_remembered + 16] = {};
+  const ssize_t n = ::pread(file_.get(), buffer, sizeof buffer, 0);
+  const std::string_view content(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+  clean_ = content.starts_with("clean\n");
+  if (const std::size_t line = content.find('\n'); line != content.npos) remembered_ = content.substr(line + 1);
 }
 
-void InstanceLock::mark_running() { write_state(file_.get(), "running\n"); }
+void InstanceLock::remember(std::string lines) {
+  if (lines.size() > most_remembered || lines == remembered_) return;
+  remembered_ = std::move(lines);
+  write(state_.c_str());
+}
 
-void InstanceLock::mark_clean() { write_state(file_.get(), "clean\n"); }
+void InstanceLock::write(const char* state) {
+  state_ = state;
+  const std::string content = text(state_, "\n", remembered_);
+  // Written over what is there, then cut: a kill between the two leaves the first line right.
+  if (::pwrite(file_.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()) ||
+      ::ftruncate(file_.get(), static_cast<off_t>(content.size())) != 0)
+    throw ExitError(ExitCode::unavailable, text("cannot write the instance lock: ", std::strerror(errno), "; free some space in the control directory"));
+  ::fsync(file_.get());
+}
 
 }  // namespace sluice::supervise

@@ -226,6 +226,7 @@ void Supervisor::keep_budget(TimePoint now) {
     return life.generation != slots_[life.slot].generation() || !slots_[life.slot].alive();
   };
   const BudgetKeeper::Change change = keeper_.tick(to_nanos(now), {active.get(), n}, {draining.get(), n}, ended);
+  if (change.answered && entries_.remember) entries_.remember(keeper_.start_times());
   for (const auto& line : change.lines) log::info(line);
   for (const auto& line : change.warnings) log::warning(line);
   if (!change.refused.empty() && !stopping_) {

@@ -33,6 +33,7 @@ struct Entries {
   std::function<int(int channel, const std::vector<Assignment>& lives, bool thread_host)> workers;
   std::function<int(int channel)> admin;                             // empty: no admin process
   std::function<int(int channel, std::uint64_t generation)> janitor;
+  std::function<void(std::string start_times)> remember;             // for the next fleet (BudgetKeeper::start_times)
 };
 
 class Supervisor {

@@ -69,6 +69,8 @@ TEST_CASE("Killed while its sessions start unseen, a fleet is followed by one th
   CHECK(eventually(20s, [&] { return sessions(server, cluster).size() >= 12; }));
   CHECK(watch.most() <= default_budget);
   CHECK(server.refused() == 0);
+  // Had the next fleet's janitor died in its first connect, this is how long the one after it would wait.
+  CHECK(read_file(cluster.directory() / (cluster.instance() + ".lock")) == "running\n3000 main\n");
   MESSAGE("at most " << watch.most() << " server processes for clients");
   check_clean_end(cluster, &server);
 }

@@ -166,3 +166,24 @@ TEST_CASE("scaling is refused where the floors could no longer be covered") {
   CHECK(f.keeper.refusal(4).empty());
   CHECK(f.keeper.refusal(5).find("5 workers × floor 1 + 1 = 6 > 5") != std::string::npos);
 }
+
+TEST_CASE("How long sessions may start unseen is told to a later fleet, which ignores what it does not know") {
+  Fixture f(std::nullopt);
+  f.active[0] = true;
+  CHECK_FALSE(f.tick().answered);
+  CHECK(f.keeper.start_times().empty());
+  f.segment.servers()[0].authentication_timeout_ms.set(2500);
+  f.answer(20, 3);
+  CHECK(f.tick().answered);
+  CHECK_FALSE(f.tick().answered);
+  CHECK(f.keeper.start_times() == "2500 main\n");
+
+  Fixture later(std::nullopt, false, true);
+  later.keeper.recall("700 elsewhere\n" + f.keeper.start_times());
+  CHECK(later.segment.servers()[0].authentication_timeout_ms.get() == 2500);
+  for (const char* garbage : {"", "main\n", "x main\n", "12", "n\n2500 main"}) {
+    Fixture other(std::nullopt, false, true);
+    other.keeper.recall(garbage);
+    CHECK(other.segment.servers()[0].authentication_timeout_ms.get() == 0);
+  }
+}
