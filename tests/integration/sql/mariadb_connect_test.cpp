@@ -163,7 +163,10 @@ TEST_CASE("MariaDB: a server that never answers ends the connect at its deadline
 
 TEST_CASE("MariaDB: a cancelled connect leaves no session") {
   if (!MariaDbServer::require()) return;
-  MysqlClient client;
+  // A server of its own: MariaDB sometimes resets a TLS connect that it serves on a thread whose last handshake was broken off.
+  MariaDbServer server({.ssl = true});
+  server.start();
+  MysqlClient client(server.url());
   Loop loop;
   for (int i = 0; i < 10; ++i) {
     loop.run([&]() -> awaitable<void> {
@@ -186,7 +189,7 @@ TEST_CASE("MariaDB: a cancelled connect leaves no session") {
       if (kept) co_await client.close(std::move(kept));
     });
   }
-  CHECK(eventually(5s, [] { return mariadb().sessions().empty(); }));
+  CHECK(eventually(5s, [&] { return server.sessions().empty(); }));
 }
 
 TEST_CASE("MariaDB: TLS with full verification accepts the right server and refuses the wrong name and a strange authority") {
