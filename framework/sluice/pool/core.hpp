@@ -250,7 +250,6 @@ class PoolCore {
   std::uint32_t wanted_ = 0;       // permits that waiters need and that could not be claimed
   bool at_limit_ = false;          // … because none is to be had now
   bool below_floor_ = false;       // … not even the first ones
-  TimePoint wanted_since_{};
   TimePoint claimed_at_{};         // the last permit
   std::uint32_t warm_target_ = 0;
   std::uint32_t failures_ = 0;     // connects failed in a row

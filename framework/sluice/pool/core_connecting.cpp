@@ -50,10 +50,10 @@ void PoolCore::grow(TimePoint now) {
   if (why == budget::Refusal::outage) note_outage();
   const bool none_left = why == budget::Refusal::limit || why == budget::Refusal::no_row || why == budget::Refusal::owed;
   below_floor_ = none_left && share_->held() < share_->floor();
-  if (wanted_ == 0) wanted_since_ = now;
   set_wanted(wanted, none_left);
   if (wanted == 0 && !below_floor_) return;
-  next_rescan_ = now + (now - wanted_since_ < share_->borrow_after() ? share_->borrow_after() : rescan_interval);
+  const TimePoint patient_until = queue_.empty() ? now : queue_.waiting_since() + share_->borrow_after();
+  next_rescan_ = patient_until > now ? patient_until : now + rescan_interval;
   if (wanted > 0 && none_left) siblings_->ask(*this, wanted, now);
 }
 
@@ -73,8 +73,10 @@ void PoolCore::note_outage() {
 
 std::uint32_t PoolCore::permits_to_borrow(TimePoint now) const noexcept {
   if (below_floor_) return std::max(wanted_, 1u);
-  if (wanted_ == 0 || !at_limit_ || now - wanted_since_ < share_->borrow_after()) return 0;
-  return std::min(wanted_, share_->held() + 1);  // twice as many at most, then look again
+  if (wanted_ == 0 || !at_limit_ || queue_.empty() || now - queue_.waiting_since() < share_->borrow_after()) return 0;
+  // Then look again. What is taken back from one that is busy with it is taken in smaller steps than what lies idle.
+  const std::uint32_t held = share_->held();
+  return std::min(wanted_, held < share_->limit() ? std::max(held / 2, 1u) : held + 1);
 }
 
 // True: a worker that needs it more gets this connection's permit once it is closed.

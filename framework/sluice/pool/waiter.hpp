@@ -10,6 +10,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +84,13 @@ class WaitQueue {
     return true;
   }
 
+  // Since when the one waits that has waited longest. REQUIRES: !empty()
+  TimePoint waiting_since() const noexcept {
+    TimePoint since = TimePoint::max();
+    for (const Order& order : order_)
+      if (!order.empty()) since = std::min(since, order.front().since);
+    return since;
+  }
   TimePoint next_deadline() const noexcept { return deadlines_.empty() ? TimePoint::max() : deadlines_.begin()->deadline; }
   // Removes and returns one whose deadline has passed, the earliest first; null if there is none.
   Waiter* pop_expired(TimePoint now) noexcept {

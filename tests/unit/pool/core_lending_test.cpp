@@ -74,6 +74,42 @@ TEST_CASE("a want is published only after somebody has waited for a while, and w
   CHECK(l.published() == 0);
 }
 
+TEST_CASE("a queue that moves is no reason to borrow, however long there is one") {
+  Lending l;
+  CHECK(l.claim_other(4) == 4);
+  PoolEntry& busy = l.t->leased();
+  for (int i = 0; i < 3; ++i) l.t->leased();
+  TestWaiter* waiter = &l.t->acquire(1s);
+  for (int i = 0; i < 5; ++i) {
+    l.t->pass(3ms);
+    TestWaiter& next = l.t->acquire(1s);
+    l.t->give_back(busy);
+    REQUIRE(waiter->entry == &busy);
+    waiter = &next;
+    l.t->pass(1ms);
+    CHECK(l.published() == 0);  // somebody has waited all the time, nobody for 5 ms
+  }
+  l.t->pass(4ms);
+  CHECK(l.published() == 1);
+}
+
+TEST_CASE("what must be taken back from one that is busy with it is asked for in small steps, what may lie idle in larger ones") {
+  Lending l;
+  for (int i = 0; i < 2; ++i) l.t->leased();
+  CHECK(l.claim_other(6) == 6);  // two of them borrowed
+  for (int i = 0; i < 6; ++i) l.t->acquire(1s);
+  l.t->pass(5ms);
+  CHECK(l.published() == 1);
+  l.t->core->close(l.t->now);
+
+  Lending at_limit;
+  CHECK(at_limit.claim_other(4) == 4);
+  for (int i = 0; i < 4; ++i) at_limit.t->leased();
+  for (int i = 0; i < 6; ++i) at_limit.t->acquire(1s);
+  at_limit.t->pass(5ms);
+  CHECK(at_limit.published() == 5);
+}
+
 TEST_CASE("below the floor the first want is published at once, also without waiters") {
   Lending l;
   CHECK(l.claim_other(7) == 7);
