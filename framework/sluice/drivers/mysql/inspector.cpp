@@ -1,15 +1,17 @@
 #include <sluice/drivers/mysql/inspector.hpp>
 
+#include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/mysql/connector.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace sluice::mysql {
 namespace {
 
-constexpr int unknown_thread = 1094;
+constexpr int unknown_thread = 1094, of_another_user = 1095;
 constexpr Duration after_end_of_stream = 200ms;
 
 // @@SESSION.max_user_connections is what counts for this account: its own limit, or the server's for all accounts.
@@ -80,12 +82,16 @@ awaitable<int> MysqlInspector::kill(const char* what, std::uint64_t session, Dea
   co_return code;
 }
 
-// A thread that the list does not show may be another user's: then the server says that it is not ours to end (1095). One of
+// A thread that the list does not show may be another user's: then the server says that it is not ours to end. One of
 // this user would have been in the list, so nothing is interrupted by asking.
 awaitable<bool> MysqlInspector::absent(std::uint64_t session, std::uint64_t birth, Deadline deadline) {
   if (birth != 0 && birth != session_birth()) co_return true;
   if (sees_all_) co_return true;
   const int code = co_await kill("KILL QUERY", session, deadline);
+  static std::atomic_flag told;
+  if (code == of_another_user && !told.test_and_set())
+    log::warning(text("session ", session, " belongs to another user, so whether it is gone must be asked for one session at a time, and it can be ended by that user ",
+                      "alone; GRANT PROCESS ON *.* to this pool's user lets the janitor see all of them"));
   co_return code == unknown_thread;
 }
 
