@@ -2,6 +2,13 @@
 
 namespace sluice::budget {
 
+// Not inline: the lease path needs the registers.
+void write_owner_watched(shm::Row& row, std::uint64_t word, const char* what, std::memory_order order) noexcept {
+  step(what, Moment::before, word);
+  row.owner.store(word, order);
+  step(what, Moment::after, word);
+}
+
 void clear_payload(shm::Row& row) noexcept {
   row.session.store(0, std::memory_order_relaxed);
   row.session_birth.store(0, std::memory_order_relaxed);

@@ -63,10 +63,14 @@ struct RowView {
 RowView read(std::span<const shm::Row> rows, std::uint32_t row) noexcept;
 
 // Every change of an owner word goes through one of these.
+void write_owner_watched(shm::Row& row, std::uint64_t word, const char* what, std::memory_order order) noexcept;
+inline void write_owner(shm::Row& row, std::uint64_t word, const char* what, std::memory_order order = std::memory_order_seq_cst) noexcept {
+  if (step_listener) [[unlikely]]
+    return write_owner_watched(row, word, what, order);
+  row.owner.store(word, order);
+}
 inline void write_owner(shm::Row& row, Owner owner, const char* what, std::memory_order order = std::memory_order_seq_cst) noexcept {
-  step(what, Moment::before, owner.pack());
-  row.owner.store(owner.pack(), order);
-  step(what, Moment::after, owner.pack());
+  write_owner(row, owner.pack(), what, order);
 }
 inline bool swap_owner(shm::Row& row, Owner expected, Owner desired, const char* what) noexcept {
   std::uint64_t word = expected.pack();

@@ -79,13 +79,15 @@ class Share {
   // For pool::StatementCancel.
   std::atomic<std::uint32_t>& cancel_word(std::uint32_t row) const noexcept { return rows_[row].cancel; }
   void leased(std::uint32_t row, std::uint32_t call_site, std::int64_t now) noexcept {
-    rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
-    rows_[row].call_site.store(call_site, std::memory_order_relaxed);
-    write_owner(rows_[row], Owner{RowState::leased, life_}, "lease", std::memory_order_release);
+    shm::Row& r = rows_[row];
+    r.changed_nanos.store(now, std::memory_order_relaxed);
+    r.call_site.store(call_site, std::memory_order_relaxed);
+    write_owner(r, leased_word_, "lease", std::memory_order_release);
   }
   void returned(std::uint32_t row, std::int64_t now) noexcept {
-    rows_[row].changed_nanos.store(now, std::memory_order_relaxed);
-    write_owner(rows_[row], Owner{RowState::idle, life_}, "return", std::memory_order_release);
+    shm::Row& r = rows_[row];
+    r.changed_nanos.store(now, std::memory_order_relaxed);
+    write_owner(r, idle_word_, "return", std::memory_order_release);
   }
   // connecting, idle or leased → closing.
   void closing(std::uint32_t row, std::int64_t now) noexcept;
@@ -130,6 +132,8 @@ class Share {
   std::span<shm::Row> rows_;
   std::uint32_t first_;
   Life life_;
+  const std::uint64_t idle_word_ = Owner{RowState::idle, life_}.pack();
+  const std::uint64_t leased_word_ = Owner{RowState::leased, life_}.pack();
   Terms terms_;
   const std::atomic<std::uint32_t>* limit_ = nullptr;
   std::atomic<std::uint64_t> own_epoch_{0}, own_outage_{0};

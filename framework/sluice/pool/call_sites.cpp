@@ -37,6 +37,18 @@ void copy(char (&to)[N], std::string_view text) noexcept {
 
 }  // namespace
 
+std::uint32_t CallSites::find_from(std::size_t place, const boost::source_location& where) noexcept {
+  for (unsigned probes = 0; probes < 8; ++probes, place = (place + 1) % cache_.size()) {
+    Known& known = cache_[place];
+    if (known.file == where.file_name() && known.line == where.line()) return known.number;
+    if (!known.file) {
+      known = Known{where.file_name(), where.line(), publish(where)};
+      return known.number;
+    }
+  }
+  return 0;
+}
+
 std::uint32_t CallSites::publish(const boost::source_location& where) noexcept {
   const std::uint32_t line = std::max<std::uint32_t>(where.line(), 1);  // 0 marks a free place
   for (std::size_t i = 0; i < shared_.size(); ++i) {

@@ -18,19 +18,12 @@ class CallSites {
 
   // 1 + index in the shared table; 0 if there is none or it is full.
   std::uint32_t find(const boost::source_location& where) noexcept {
-    if (shared_.empty()) return 0;
     // By the address of the file name: one comparison of words; another address of an equal name costs one more cache place.
-    const auto address = reinterpret_cast<std::uintptr_t>(where.file_name());
-    std::size_t place = (address ^ (address >> 7) ^ where.line() * std::size_t{0x9e37'79b1}) % cache_.size();
-    for (unsigned probes = 0; probes < 8; ++probes, place = (place + 1) % cache_.size()) {
-      Known& known = cache_[place];
-      if (known.file == where.file_name() && known.line == where.line()) return known.number;
-      if (!known.file) {
-        known = Known{where.file_name(), where.line(), publish(where)};
-        return known.number;
-      }
-    }
-    return 0;
+    const std::size_t home = (reinterpret_cast<std::uintptr_t>(where.file_name()) + where.line()) % cache_.size();
+    const Known& known = cache_[home];
+    if (known.file == where.file_name() && known.line == where.line()) [[likely]]
+      return known.number;
+    return find_from(home, where);
   }
 
   // "file:line (function)" of a number; "" for 0.
@@ -42,6 +35,7 @@ class CallSites {
     std::uint32_t line = 0;
     std::uint32_t number = 0;
   };
+  std::uint32_t find_from(std::size_t place, const boost::source_location& where) noexcept;
   std::uint32_t publish(const boost::source_location& where) noexcept;
 
   std::span<shm::CallSite> shared_;

@@ -21,6 +21,10 @@ PoolCore::PoolCore(CoreSettings settings, PoolEffects& effects, std::shared_ptr<
       ages_{or_forever(settings_.options.idle_timeout), or_forever(settings_.options.soft_idle_timeout), or_forever(settings_.options.max_lifetime),
             or_forever(settings_.options.keepalive), bounded(settings_.options.validate_after)},
       effects_(effects),
+      fresh_for_(std::min(ages_.validate_after, ages_.idle)),
+      most_uses_(settings_.options.max_uses > 0 ? settings_.options.max_uses : ~std::uint64_t{0}),
+      lifo_(settings_.options.reuse == config::Reuse::lifo),
+      always_reset_(settings_.options.reset_on_return == config::ResetOnReturn::always),
       share_(std::move(share)),
       siblings_(std::move(siblings)),
       stats_(stats),
@@ -41,7 +45,7 @@ PoolCore::~PoolCore() {
   stale_.clear();
   shared_.clear();
   for (const PoolEntry& entry : entries_) {
-    if (entry.state != EntryState::abandoned) share_->quarantined(entry.row, to_nanos(entry.alive_at));
+    if (entry.state != EntryState::abandoned) share_->quarantined(entry.row, to_nanos(entry.alive_at()));
   }
 }
 
@@ -119,6 +123,7 @@ void PoolCore::interrupt_leases() {
 void PoolCore::close(TimePoint now) {
   if (state_ == PoolState::closed) return;
   state_ = PoolState::closed;
+  ++generation_;  // whatever comes back is of an older one
   idle_.splice(idle_.begin(), stale_);
   while (!idle_.empty()) close_idle(idle_.front(), CloseReason::pool_closed, now);
   emit({EventType::pool_closed});
@@ -128,15 +133,19 @@ void PoolCore::close(TimePoint now) {
 
 void PoolCore::loop_ended() noexcept {
   state_ = PoolState::closed;
+  ++generation_;
   loop_gone_ = true;
   observer_ = nullptr;
   set_wanted(0, false);
   idle_.splice(idle_.begin(), stale_);
-  while (!idle_.empty()) close_idle(idle_.front(), CloseReason::pool_closed, idle_.front().alive_at);
+  while (!idle_.empty()) close_idle(idle_.front(), CloseReason::pool_closed, idle_.front().alive_at());
   publish();
 }
 
 // ---- views
+
+// Not inline: making an event costs as much as a statistic.
+void PoolCore::tell_of(EventType type, const PoolEntry& entry) { emit({type, entry.id}); }
 
 void PoolCore::on_event(std::function<void(const Event&)> observer) {
   const bool first = !observer_;

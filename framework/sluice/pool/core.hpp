@@ -157,8 +157,10 @@ class PoolCore {
  private:
   std::uint32_t of(EntryState s) const noexcept { return counts_[static_cast<unsigned>(s)]; }
   std::uint32_t leased() const noexcept { return of(EntryState::leased) + of(EntryState::shared); }
-  void enter(PoolEntry& entry, EntryState s) noexcept {
-    --counts_[static_cast<unsigned>(entry.state)];
+  void enter(PoolEntry& entry, EntryState s) noexcept { enter(entry, entry.state, s); }
+  // REQUIRES: entry.state is `from`. For the lease path, which knows it.
+  void enter(PoolEntry& entry, EntryState from, EntryState s) noexcept {
+    --counts_[static_cast<unsigned>(from)];
     ++counts_[static_cast<unsigned>(s)];
     entry.state = s;
   }
@@ -166,16 +168,21 @@ class PoolCore {
     if (observer_) [[unlikely]]
       observer_(event);
   }
-  void lease(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now);
-  void park(PoolEntry& entry, TimePoint now);
-  PoolEntry& next_idle() noexcept { return settings_.options.reuse == config::Reuse::lifo ? idle_.back() : idle_.front(); }
+  void lease(PoolEntry& entry, EntryState from, std::uint32_t call_site, Duration waited, TimePoint now);
+  void park(PoolEntry& entry, EntryState from, TimePoint now);
+  void tell_of(EventType type, const PoolEntry& entry);
+  void show_leases() noexcept {
+    shm::PoolStats& stats = stats_;
+    stats.leased.set(leased());
+    stats.idle.set(of(EntryState::idle));
+  }
+  PoolEntry& next_idle() noexcept { return lifo_ ? idle_.back() : idle_.front(); }
   void take_idle(PoolEntry& entry) noexcept { idle_.erase(idle_.iterator_to(entry)); }
   bool needs_reset(const Connection& c) const noexcept {
-    if (settings_.options.reset_on_return == config::ResetOnReturn::automatic) [[likely]]
-      return c.dirty;
-    return settings_.options.reset_on_return == config::ResetOnReturn::always;
+    return always_reset_ || (c.dirty && settings_.options.reset_on_return == config::ResetOnReturn::automatic);
   }
   PoolEntry* next_fresh(TimePoint now);
+  bool has_idle(std::uint32_t connections) const noexcept;
   CloseReason perished(const PoolEntry& entry, TimePoint now) const noexcept;
   CloseReason retirement(const PoolEntry& entry, TimePoint now) const noexcept;
   void settle(PoolEntry& entry, TimePoint now);
@@ -227,25 +234,30 @@ class PoolCore {
   struct Ages {
     Duration idle, soft_idle, lifetime, keepalive, validate_after;
   };
+  using Entries = boost::intrusive::list<PoolEntry, boost::intrusive::constant_time_size<false>>;
 
   CoreSettings settings_;
   Ages ages_;
   PoolEffects& effects_;
-  std::shared_ptr<budget::Share> share_;
-  std::shared_ptr<Siblings> siblings_;
-  shm::PoolStats& stats_;
-  std::function<void(const Event&)> observer_;
-
+  // What the lease path touches stands together.
+  const Duration fresh_for_;       // how long a returned connection may be leased without a look
+  const std::uint64_t most_uses_;  // max_uses; very many where there is none
+  const bool lifo_, always_reset_;
   PoolState state_ = PoolState::paused;
   bool cleared_ = false;     // paused by clear()
   bool loop_gone_ = false;
   std::uint32_t generation_ = 1;
-  std::list<PoolEntry> entries_;
-  boost::intrusive::list<PoolEntry> idle_;    // by idle_since: the longest idle first
-  boost::intrusive::list<PoolEntry> stale_;   // idle, of older generations: closed in batches
-  boost::intrusive::list<PoolEntry> shared_;  // that carry requests
-  WaitQueue queue_;
+  Entries idle_;  // by idle_since: the longest idle first
   std::array<std::uint32_t, entry_states> counts_{};
+  std::shared_ptr<budget::Share> share_;
+  std::shared_ptr<Siblings> siblings_;
+  shm::PoolStats& stats_;
+  std::function<void(const Event&)> observer_;
+  WaitQueue queue_;
+
+  std::list<PoolEntry> entries_;
+  Entries stale_;   // idle, of older generations: closed in batches
+  Entries shared_;  // that carry requests
   std::uint64_t last_id_ = 0;
   std::uint32_t wanted_ = 0;       // permits that waiters need and that could not be claimed
   bool at_limit_ = false;          // … because none is to be had now
@@ -274,63 +286,56 @@ class PoolCore {
 
 // ---- the lease path, inlined into the calls of Pool
 
-// Events are made only where somebody looks: making one costs as much as a statistic.
-[[gnu::always_inline]] inline void PoolCore::lease(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now) {
-  enter(entry, EntryState::leased);
+// Events are made only where somebody looks, and elsewhere: code that is here takes registers from the lease path.
+[[gnu::always_inline]] inline void PoolCore::lease(PoolEntry& entry, EntryState from, std::uint32_t call_site, Duration waited, TimePoint now) {
+  enter(entry, from, EntryState::leased);
   entry.leased_at = now;
   entry.call_site = call_site;
   ++entry.uses;
   share_->leased(entry.row, call_site, to_nanos(now));
-  stats_.acquires.add();
-  stats_.leased.set(leased());
-  stats_.idle.set(of(EntryState::idle));
-  stats_.acquire_wait_seconds.record(static_cast<std::uint64_t>(waited.count()));
+  shm::PoolStats& stats = stats_;
+  stats.acquires.add();
+  stats.acquire_wait_seconds.record(static_cast<std::uint64_t>(waited.count()));
+  show_leases();
   if (observer_) [[unlikely]]
-    emit({EventType::leased, entry.id});
+    tell_of(EventType::leased, entry);
 }
 
-// Puts it into the idle list by its idle_since, mostly at the end.
-[[gnu::always_inline]] inline void PoolCore::park(PoolEntry& entry, TimePoint now) {
-  enter(entry, EntryState::idle);
-  entry.alive_at = now;
-  const TimePoint doubted = now + ages_.validate_after, too_old = entry.idle_since + ages_.idle, expired = entry.expires_at;
-  entry.fresh_until = std::min(std::min(doubted, too_old), expired);
-  auto place = idle_.end();
-  while (place != idle_.begin() && std::prev(place)->idle_since > entry.idle_since) --place;
-  idle_.insert(place, entry);
+// REQUIRES: its fresh_until and its place in the idle list are known.
+[[gnu::always_inline]] inline void PoolCore::park(PoolEntry& entry, EntryState from, TimePoint now) {
+  enter(entry, from, EntryState::idle);
   share_->returned(entry.row, to_nanos(now));
-  stats_.leased.set(leased());
-  stats_.idle.set(of(EntryState::idle));
+  show_leases();
 }
 
-inline PoolEntry* PoolCore::try_lease(TimePoint now, std::uint32_t call_site) {
+[[gnu::always_inline]] inline PoolEntry* PoolCore::try_lease(TimePoint now, std::uint32_t call_site) {
   if (idle_.empty() || state_ != PoolState::ready) return nullptr;
   PoolEntry* entry = &next_idle();
-  if (entry->generation != generation_ || now >= entry->fresh_until) [[unlikely]] {
+  if (now >= entry->fresh_until) [[unlikely]] {
     entry = next_fresh(now);
     if (!entry) return nullptr;
   }
   take_idle(*entry);
-  lease(*entry, call_site, Duration::zero(), now);
+  lease(*entry, EntryState::idle, call_site, Duration::zero(), now);
   return entry;
 }
 
-inline void PoolCore::give_back(PoolEntry& entry, TimePoint now) {
+[[gnu::always_inline]] inline void PoolCore::give_back(PoolEntry& entry, TimePoint now) {
   if (entry.state != EntryState::leased) [[unlikely]]
     return give_back_other(entry, now);
   stats_.use_seconds.record(static_cast<std::uint64_t>((now - entry.leased_at).count()));
   if (observer_) [[unlikely]]
-    emit({EventType::returned, entry.id});
+    tell_of(EventType::returned, entry);
   const Connection& c = *entry.connection;
-  const bool good = !c.broken && !needs_reset(c) && entry.generation == generation_ && now < entry.expires_at &&
-                    (settings_.options.max_uses == 0 || entry.uses < settings_.options.max_uses) && !share_->wanted_elsewhere() && siblings_->wanting() == 0 &&
-                    queue_.empty() && state_ != PoolState::closed;
-  if (good) [[likely]] {
-    entry.idle_since = now;
-    park(entry, now);
-  } else {
-    give_back_slowly(entry, now);
-  }
+  const bool plain = !(c.broken | c.dirty | always_reset_) && entry.generation == generation_ && now < entry.expires_at && entry.uses < most_uses_ &&
+                     !share_->wanted_elsewhere() && siblings_->wanting() == 0 && queue_.empty();
+  if (!plain) [[unlikely]]
+    return give_back_slowly(entry, now);
+  entry.idle_since = now;
+  const TimePoint doubted = now + fresh_for_;
+  entry.fresh_until = doubted < entry.expires_at ? doubted : entry.expires_at;
+  idle_.push_back(entry);
+  park(entry, EntryState::leased, now);
 }
 
 }  // namespace sluice::pool

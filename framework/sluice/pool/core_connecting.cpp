@@ -37,7 +37,7 @@ void PoolCore::grow(TimePoint now) {
     entry.id = ++last_id_;
     entry.row = *row;
     entry.generation = generation_;
-    entry.started_at = entry.alive_at = entry.idle_since = now;
+    entry.started_at = entry.checked_at = entry.idle_since = now;
     const Duration connect_timeout = bounded(settings_.options.connect_timeout);
     entry.late_at = now + connect_timeout + patience;
     entry.give_up_at = now + connect_timeout + bounded(settings_.options.close_timeout) + patience;
@@ -120,7 +120,7 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
     pump(now);
     return arm(now);
   }
-  entry.idle_since = entry.alive_at = now;
+  entry.idle_since = entry.checked_at = now;
   const Duration shortened = std::chrono::duration_cast<Duration>(ages_.lifetime * std::clamp(settings_.options.lifetime_jitter, 0.0, 1.0) * random());
   entry.expires_at = now + ages_.lifetime - shortened;
   failures_ = refusals_ = 0;

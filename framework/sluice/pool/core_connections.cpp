@@ -85,12 +85,17 @@ void PoolCore::discard_now(PoolEntry& entry, TimePoint now) {
 
 // A connection that works and belongs to nobody: to the first waiter, to the idle ones, or away.
 void PoolCore::settle(PoolEntry& entry, TimePoint now) {
-  if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none)
+  if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none) {
     close_entry(entry, reason, {}, now);
-  else if (!queue_.empty() && state_ == PoolState::ready)
+  } else if (!queue_.empty() && state_ == PoolState::ready) {
     hand_over(entry, now);
-  else
-    park(entry, now);
+  } else {
+    entry.fresh_until = std::min({now + ages_.validate_after, entry.idle_since + ages_.idle, entry.expires_at});
+    auto place = idle_.end();  // by its idle_since, mostly the last one
+    while (place != idle_.begin() && std::prev(place)->idle_since > entry.idle_since) --place;
+    idle_.insert(place, entry);
+    park(entry, entry.state, now);
+  }
 }
 
 void PoolCore::start_check(PoolEntry& entry, EntryState how, TimePoint now) {
@@ -110,6 +115,7 @@ void PoolCore::checked(PoolEntry& entry, bool alive, std::string_view error, Tim
   if (alive && !connection.broken) {
     connection.dirty = false;
     doubtful_ = false;
+    entry.checked_at = now;
     stats_.reachable.set(1);
     settle(entry, now);
   } else {
@@ -166,7 +172,7 @@ void PoolCore::closed(PoolEntry& entry, CloseResult result, TimePoint now) {
 }
 
 void PoolCore::lost(PoolEntry& entry) noexcept {
-  if (entry.state != EntryState::abandoned) share_->quarantined(entry.row, to_nanos(entry.alive_at));
+  if (entry.state != EntryState::abandoned) share_->quarantined(entry.row, to_nanos(entry.alive_at()));
   remove(entry);
   effects_.changed();
 }

@@ -113,7 +113,7 @@ void PoolCore::age(TimePoint now) {
     if (reason == CloseReason::none && now - entry.idle_since >= ages_.soft_idle && open() > settings_.options.min_idle) reason = CloseReason::idle;
     if (reason != CloseReason::none) {
       close_idle(entry, reason, now);
-    } else if (now - entry.alive_at >= ages_.keepalive) {
+    } else if (now - entry.alive_at() >= ages_.keepalive) {
       take_idle(entry);
       start_check(entry, EntryState::checking, now);
     }

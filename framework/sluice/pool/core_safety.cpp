@@ -89,7 +89,7 @@ void PoolCore::reclaim(PoolEntry& entry, TimePoint now) {
   closing.row = entry.row;
   closing.generation = entry.generation;
   closing.started_at = entry.started_at;
-  closing.alive_at = closing.idle_since = now;
+  closing.checked_at = closing.idle_since = now;
   closing.connection = std::move(entry.connection);
   enter(entry, EntryState::abandoned);
   emit({EventType::closed, closing.id, CloseReason::leaked});

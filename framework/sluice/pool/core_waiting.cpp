@@ -5,6 +5,13 @@
 
 namespace sluice::pool {
 
+bool PoolCore::has_idle(std::uint32_t connections) const noexcept {
+  for (auto next = idle_.begin(); connections > 0; --connections, ++next) {
+    if (next == idle_.end()) return false;
+  }
+  return true;
+}
+
 std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
   const auto& limit = settings_.options.queue_limit;
   std::optional<Phase> phase;
@@ -14,7 +21,7 @@ std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
     phase = cleared_ ? Phase::connect : Phase::paused;
   } else if (wants == 0 || wants > max()) {
     phase = Phase::too_many;
-  } else if (limit && queue_.size() >= *limit && idle_.size() < wants) {
+  } else if (limit && queue_.size() >= *limit && !has_idle(wants)) {
     phase = Phase::queue_full;
     stats_.queue_full.add();
   }
@@ -98,7 +105,7 @@ void PoolCore::pump(TimePoint now) {
 void PoolCore::hand_over(PoolEntry& entry, TimePoint now) {
   Waiter& waiter = queue_.next();
   if (waiter.shared) return serve_shared(entry, now);
-  lease(entry, waiter.call_site, now - waiter.since, now);
+  lease(entry, entry.state, waiter.call_site, now - waiter.since, now);
   if (waiter.wants > 1) {
     entry.task = 0;  // nobody's yet: the one who collects does not wait for itself
     if (queue_.collect(waiter, entry)) {

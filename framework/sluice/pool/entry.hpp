@@ -15,11 +15,14 @@
 #include <sluice/pool/connection.hpp>
 
 #include <boost/intrusive/list.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <memory>
 
 namespace sluice::pool {
+
+class PoolShell;
 
 enum class EntryState : std::uint8_t { connecting, idle, checking, leased, shared, resetting, closing, detached, abandoned };
 inline constexpr unsigned entry_states = 9;
@@ -35,7 +38,7 @@ class Operation {
   virtual void cancel() noexcept = 0;
 };
 
-struct PoolEntry : boost::intrusive::list_base_hook<> {  // in at most one list: idle, stale, shared, or a waiter's
+struct PoolEntry : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {  // in at most one list: idle, stale, shared, or a waiter's
   // First what the lease path touches.
   EntryState state = EntryState::connecting;
   bool overdue = false;  // its operation was cancelled and has one more chance to end
@@ -46,22 +49,26 @@ struct PoolEntry : boost::intrusive::list_base_hook<> {  // in at most one list:
   std::uint32_t call_site = 0;
   TimePoint fresh_until{};  // while idle: until then it may be leased without a look
   TimePoint leased_at{};
+  TimePoint idle_since{};                   // last return
   TimePoint expires_at = TimePoint::max();  // end of its lifetime, jitter included
   std::uint64_t uses = 0;
-  std::uint32_t task = 0;  // who holds it; 0: unknown
   std::unique_ptr<Connection> connection;  // null while connecting and while closing
+  PoolShell* shell = nullptr;              // for whoever holds it; set by the shell
+  std::uint32_t task = 0;                  // who holds it; 0: unknown
   // Then the rest.
-  std::uint64_t id = 0;
   std::uint32_t in_flight = 0;  // requests, while shared
+  std::uint64_t id = 0;
   TimePoint leak_told{};        // leased_at of the lease that was told as a suspected leak
   budget::Life promised;  // who gets its permit when it is closed; generation 0: nobody
   TimePoint started_at{};
-  TimePoint idle_since{};  // last return
-  TimePoint alive_at{};    // last proof that it works: connect, return or ping
+  TimePoint checked_at{};  // last connect or ping
   TimePoint give_up_at = TimePoint::max();  // of the running operation
   TimePoint late_at = TimePoint::max();     // when a connect has failed for those who wait, even if its end is not proven yet
   std::shared_ptr<Operation> operation;
   std::list<PoolEntry>::iterator self;
+
+  // The last proof that it works: connect, return or ping.
+  TimePoint alive_at() const noexcept { return std::max(checked_at, idle_since); }
 };
 
 }  // namespace sluice::pool

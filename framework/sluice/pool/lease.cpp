@@ -14,7 +14,6 @@ void intrusive_ptr_release(PoolShell* shell) noexcept {
 Lease& Lease::operator=(Lease&& other) noexcept {
   if (this != &other) {
     release();
-    shell_ = other.shell_;
     entry_ = std::exchange(other.entry_, nullptr);
     request_since_ = other.request_since_;
   }
@@ -22,11 +21,15 @@ Lease& Lease::operator=(Lease&& other) noexcept {
 }
 
 Connection& Lease::connection() const {
-  if (!entry_) throw Error("the lease has ended: its connection was given back");
-  shell_->check_process();
-  if (!entry_->connection) [[unlikely]]
-    throw Error("the lease has ended: its connection was taken away, because it was held for longer than leak.after");
+  if (!entry_ || entry_->shell->foreign() || !entry_->connection) [[unlikely]]
+    throw_ended();
   return *entry_->connection;
+}
+
+void Lease::throw_ended() const {
+  if (!entry_) throw Error("the lease has ended: its connection was given back");
+  entry_->shell->check_process();
+  throw Error("the lease has ended: its connection was taken away, because it was held for longer than leak.after");
 }
 
 std::uint64_t Lease::id() const noexcept { return entry_ ? entry_->id : 0; }
@@ -35,7 +38,7 @@ std::uint64_t Lease::id() const noexcept { return entry_ ? entry_->id : 0; }
 void Lease::release() noexcept {
   if (!entry_) return;
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  const ShellRef shell(shell_, false);
+  const ShellRef shell(entry.shell, false);
   if (shell->foreign()) return;
   if (shared()) [[unlikely]]
     shell->end_request(entry, request_since_, false);
@@ -46,7 +49,7 @@ void Lease::release() noexcept {
 void Lease::discard() noexcept {
   if (!entry_) return;
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  const ShellRef shell(shell_, false);
+  const ShellRef shell(entry.shell, false);
   if (shell->foreign()) return;
   if (shared())
     shell->end_request(entry, request_since_, true);
@@ -58,8 +61,8 @@ Detached Lease::detach() && {
   static_cast<void>(connection());  // ended, reclaimed, or in another process
   if (shared()) throw Error("a shared lease cannot be detached: others use its connection, too");
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  shell_->detach(entry);
-  return Detached(shell_, &entry);
+  entry.shell->detach(entry);
+  return Detached(&entry);
 }
 
 // ---- Detached
@@ -67,7 +70,6 @@ Detached Lease::detach() && {
 Detached& Detached::operator=(Detached&& other) noexcept {
   if (this != &other) {
     close();
-    shell_ = other.shell_;
     entry_ = std::exchange(other.entry_, nullptr);
   }
   return *this;
@@ -75,19 +77,19 @@ Detached& Detached::operator=(Detached&& other) noexcept {
 
 Connection& Detached::connection() const {
   if (!entry_) throw Error("the detached connection was closed");
-  shell_->check_process();
+  entry_->shell->check_process();
   return *entry_->connection;
 }
 
 void Detached::close() noexcept {
   if (!entry_) return;
   PoolEntry& entry = *std::exchange(entry_, nullptr);
-  const ShellRef shell(shell_, false);
+  const ShellRef shell(entry.shell, false);
   if (!shell->foreign()) shell->end_detached(entry);
 }
 
 // ---- Pinned
 
-bool Pinned::usable() const noexcept { return connection_ && lease_.shell_->usable(*lease_.entry_); }
+bool Pinned::usable() const noexcept { return connection_ && lease_.entry_->shell->usable(*lease_.entry_); }
 
 }  // namespace sluice::pool

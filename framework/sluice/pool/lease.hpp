@@ -13,6 +13,7 @@ namespace sluice::pool {
 
 class PoolShell;   // the Asio side, kept alive by leases
 struct PoolEntry;  // one pooled connection
+struct LeaseWaiter;
 void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
 void intrusive_ptr_release(PoolShell* shell) noexcept;
 using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's own, and the lease path is counted in nanoseconds
@@ -22,7 +23,7 @@ using ShellRef = boost::intrusive_ptr<PoolShell>;  // a plain count: one loop's 
 class Detached {
  public:
   Detached() noexcept = default;
-  Detached(Detached&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)) {}
+  Detached(Detached&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
   Detached& operator=(Detached&& other) noexcept;
   ~Detached() { close(); }
 
@@ -35,16 +36,15 @@ class Detached {
 
  private:
   friend class Lease;
-  Detached(PoolShell* shell, PoolEntry* entry) noexcept : shell_(shell), entry_(entry) {}
-  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
-  PoolEntry* entry_ = nullptr;
+  explicit Detached(PoolEntry* entry) noexcept : entry_(entry) {}
+  PoolEntry* entry_ = nullptr;  // its shell is counted
 };
 
 // One connection until the lease ends: exclusive, or one request of several on a multiplexed connection (shared).
 class Lease {
  public:
   Lease() noexcept = default;
-  Lease(Lease&& other) noexcept : shell_(other.shell_), entry_(std::exchange(other.entry_, nullptr)), request_since_(other.request_since_) {}
+  Lease(Lease&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)), request_since_(other.request_since_) {}
   Lease& operator=(Lease&& other) noexcept;
   ~Lease() {
     if (entry_) release();
@@ -68,11 +68,11 @@ class Lease {
  private:
   friend class PoolShell;
   friend class Pinned;
-  Lease(PoolShell& shell, PoolEntry& entry) noexcept;
-  Lease(PoolShell& shell, PoolEntry& entry, TimePoint request_since) noexcept;
-  PoolShell* shell_ = nullptr;  // counted as long as there is an entry
-  PoolEntry* entry_ = nullptr;
-  TimePoint request_since_{};  // of a shared lease
+  friend struct LeaseWaiter;
+  explicit Lease(PoolEntry* entry, TimePoint request_since = {}) noexcept;  // null: an empty one
+  [[noreturn]] void throw_ended() const;
+  PoolEntry* entry_ = nullptr;  // its shell is counted
+  TimePoint request_since_{};   // of a shared lease
 };
 
 // A connection for as long as a worker wants it, without a queue and without a lease for each use: connection() is a pointer. All

@@ -68,7 +68,7 @@ struct LeaseWaiter final : Waiter {
   Lease take_lease() noexcept {
     if (!entry) return Lease();
     PoolEntry& mine = *std::exchange(entry, nullptr);
-    return shared ? shell->request_of(mine) : shell->lease_of(&mine);
+    return Lease(&mine, shared ? Clock::now() : TimePoint{});
   }
 
   ShellRef shell;

@@ -20,15 +20,18 @@ Pool::~Pool() {
   if (shell_) shell_->orphan();
 }
 
-awaitable<Lease> Pool::acquire(boost::source_location where) { return shell_->acquire(Wish(), where); }
-awaitable<Lease> Pool::acquire(Wish wish, boost::source_location where) { return shell_->acquire(wish, where); }
-Lease Pool::try_acquire(boost::source_location where) { return shell_->try_acquire(where); }
-awaitable<Lease> Pool::acquire_shared(Wish wish, boost::source_location where) { return shell_->acquire_shared(wish, where); }
-Lease Pool::try_acquire_shared(boost::source_location where) { return shell_->try_acquire_shared(where); }
-awaitable<std::vector<Lease>> Pool::acquire_many(std::uint32_t connections, Wish wish, boost::source_location where) {
+awaitable<Lease> Pool::acquire(const boost::source_location& where) {
+  static constexpr Wish usual;
+  return shell_->acquire(usual, where);
+}
+awaitable<Lease> Pool::acquire(const Wish& wish, const boost::source_location& where) { return shell_->acquire(wish, where); }
+Lease Pool::try_acquire(const boost::source_location& where) { return shell_->try_acquire(where); }
+awaitable<Lease> Pool::acquire_shared(const Wish& wish, const boost::source_location& where) { return shell_->acquire_shared(wish, where); }
+Lease Pool::try_acquire_shared(const boost::source_location& where) { return shell_->try_acquire_shared(where); }
+awaitable<std::vector<Lease>> Pool::acquire_many(std::uint32_t connections, const Wish& wish, const boost::source_location& where) {
   return PoolShell::acquire_many(shell_, connections, wish, where);
 }
-awaitable<Pinned> Pool::pin(Wish wish, boost::source_location where) { return PoolShell::pin(shell_, wish, where); }
+awaitable<Pinned> Pool::pin(const Wish& wish, const boost::source_location& where) { return PoolShell::pin(shell_, wish, where); }
 
 void Pool::ready() {
   shell_->check_process();

@@ -50,23 +50,23 @@ class Pool {
 
   // Waits for a connection in FIFO order within the call's priority class, up to acquire_timeout (0: for ever) or the wish's limit
   // (0: not at all). Throws PoolError. Cancelling the coroutine loses no connection and no permit.
-  awaitable<Lease> acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
-  awaitable<Lease> acquire(Wish wish, boost::source_location where = BOOST_CURRENT_LOCATION);
+  awaitable<Lease> acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION);
+  awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where = BOOST_CURRENT_LOCATION);
   // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process, and if
   // before_lease throws.
-  Lease try_acquire(boost::source_location where = BOOST_CURRENT_LOCATION);
+  Lease try_acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
   // One request of several on a connection, where the driver can multiplex: the connection with the fewest requests in flight; no
   // more than max_requests_per_connection on one. Where it cannot, or with 1, the same as acquire().
-  awaitable<Lease> acquire_shared(Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
-  Lease try_acquire_shared(boost::source_location where = BOOST_CURRENT_LOCATION);
+  awaitable<Lease> acquire_shared(const Wish& wish = {}, const boost::source_location& where = BOOST_CURRENT_LOCATION);
+  Lease try_acquire_shared(const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
   // That many connections or none: the caller holds nothing while it waits, and the pool collects for one caller at a time, so two
   // of these cannot wait for each other. More than `max` are refused at once (phase too_many).
-  awaitable<std::vector<Lease>> acquire_many(std::uint32_t connections, Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
+  awaitable<std::vector<Lease>> acquire_many(std::uint32_t connections, const Wish& wish = {}, const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
   // A connection to keep: see Pinned. Not counted as a leak.
-  awaitable<Pinned> pin(Wish wish = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
+  awaitable<Pinned> pin(const Wish& wish = {}, const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
   void ready();   // paused → ready: background work (min_idle) starts
   void pause();   // ready → paused: no new connections, waiters fail; idle connections stay

@@ -20,9 +20,6 @@
 
 namespace sluice::pool {
 
-inline Lease::Lease(PoolShell& shell, PoolEntry& entry) noexcept : shell_(&shell), entry_(&entry) { intrusive_ptr_add_ref(shell_); }
-inline Lease::Lease(PoolShell& shell, PoolEntry& entry, TimePoint request_since) noexcept : Lease(shell, entry) { request_since_ = request_since; }
-
 struct LeaseWaiter;
 
 class PoolShell final : private PoolEffects {
@@ -38,13 +35,13 @@ class PoolShell final : private PoolEffects {
   }
   bool foreign() const noexcept { return process_.foreign(); }
 
-  awaitable<Lease> acquire(Wish wish, const boost::source_location& where);
+  awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where);
   Lease try_acquire(const boost::source_location& where);
-  awaitable<Lease> acquire_shared(Wish wish, const boost::source_location& where);
+  awaitable<Lease> acquire_shared(const Wish& wish, const boost::source_location& where);
   Lease try_acquire_shared(const boost::source_location& where);
   static awaitable<std::vector<Lease>> acquire_many(ShellRef self, std::uint32_t wants, Wish wish, boost::source_location where);
   static awaitable<Pinned> pin(ShellRef self, Wish wish, boost::source_location where);
-  void give_back(PoolEntry& entry) {
+  [[gnu::always_inline]] void give_back(PoolEntry& entry) {
     if (returns_hooked_ && !after_return(entry)) [[unlikely]]
       return discard(entry);
     core_.give_back(entry, Clock::now());
@@ -73,6 +70,7 @@ class PoolShell final : private PoolEffects {
  private:
   friend void intrusive_ptr_add_ref(PoolShell* shell) noexcept;
   friend void intrusive_ptr_release(PoolShell* shell) noexcept;
+  friend class Lease;
   friend struct LeaseWaiter;
   class Running;
   ~PoolShell();
@@ -90,8 +88,8 @@ class PoolShell final : private PoolEffects {
   void changed() noexcept override;
   void wake_at(TimePoint when) override;
 
-  Lease request_of(PoolEntry& entry) noexcept { return Lease(*this, entry, Clock::now()); }
-  Lease lease_of(PoolEntry* entry) noexcept { return entry ? Lease(*this, *entry) : Lease(); }
+  awaitable<Lease> wait(const Wish& wish, std::uint32_t call_site, TimePoint now);
+  awaitable<Lease> prepared(awaitable<Lease> lease) { return prepared(ShellRef(this), std::move(lease)); }
   static awaitable<Lease> prepared(ShellRef self, awaitable<Lease> lease);
   void set_hooks(Hooks hooks);
   void before_lease(Lease& lease);
@@ -134,5 +132,9 @@ class PoolShell final : private PoolEffects {
   boost::intrusive::list<Waiter> answered_;    // out of the queue, to be resumed one by one
   std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
 };
+
+inline Lease::Lease(PoolEntry* entry, TimePoint request_since) noexcept : entry_(entry), request_since_(request_since) {
+  if (entry) ++entry->shell->references_;
+}
 
 }  // namespace sluice::pool

@@ -19,10 +19,9 @@ TimePoint PoolShell::deadline_of(const Wish& wish, TimePoint now) const noexcept
 Lease PoolShell::try_acquire(const boost::source_location& where) {
   check_process();
   PoolEntry* entry = core_.try_lease(Clock::now(), call_sites_.find(where));
-  if (!entry) return Lease();
-  entry->task = current_task();
-  Lease lease(*this, *entry);
-  if (leases_hooked_) [[unlikely]]
+  if (entry) entry->task = current_task();
+  Lease lease(entry);
+  if (leases_hooked_ && entry) [[unlikely]]
     before_lease(lease);
   return lease;
 }
@@ -31,9 +30,8 @@ Lease PoolShell::try_acquire_shared(const boost::source_location& where) {
   check_process();
   const TimePoint now = Clock::now();
   PoolEntry* entry = core_.try_share(now, call_sites_.find(where));
-  if (!entry) return Lease();
-  Lease lease(*this, *entry, now);
-  if (leases_hooked_) [[unlikely]]
+  Lease lease(entry, entry ? now : TimePoint{});
+  if (leases_hooked_ && entry) [[unlikely]]
     before_lease(lease);
   return lease;
 }
@@ -50,20 +48,26 @@ awaitable<Lease> initiate(LeaseWaiter waiter) {
 
 // No coroutine, so that either way there is one frame only: a small one for what is free, or the wait's own, in which
 // use_awaitable keeps the waiter. (A hook costs one more.)
-awaitable<Lease> PoolShell::acquire(Wish wish, const boost::source_location& where) {
+awaitable<Lease> PoolShell::acquire(const Wish& wish, const boost::source_location& where) {
   check_process();
   core_.start_checkout();
   const TimePoint now = Clock::now();
   const std::uint32_t call_site = call_sites_.find(where);
   PoolEntry* entry = core_.try_lease(now, call_site);
-  if (entry) entry->task = current_task();
-  awaitable<Lease> lease = entry ? leased(Lease(*this, *entry)) : initiate(LeaseWaiter(*this, now, deadline_of(wish, now), call_site, wish.priority));
+  if (!entry) [[unlikely]]
+    return wait(wish, call_site, now);
+  entry->task = current_task();
   if (leases_hooked_) [[unlikely]]
-    return prepared(ShellRef(this), std::move(lease));
-  return lease;
+    return prepared(leased(Lease(entry)));
+  return leased(Lease(entry));
 }
 
-awaitable<Lease> PoolShell::acquire_shared(Wish wish, const boost::source_location& where) {
+awaitable<Lease> PoolShell::wait(const Wish& wish, std::uint32_t call_site, TimePoint now) {
+  awaitable<Lease> lease = initiate(LeaseWaiter(*this, now, deadline_of(wish, now), call_site, wish.priority));
+  return leases_hooked_ ? prepared(std::move(lease)) : std::move(lease);
+}
+
+awaitable<Lease> PoolShell::acquire_shared(const Wish& wish, const boost::source_location& where) {
   check_process();
   core_.start_checkout();
   const TimePoint now = Clock::now();
@@ -71,9 +75,9 @@ awaitable<Lease> PoolShell::acquire_shared(Wish wish, const boost::source_locati
   PoolEntry* entry = core_.try_share(now, call_site);
   LeaseWaiter waiter(*this, now, deadline_of(wish, now), call_site, wish.priority);
   waiter.shared = true;
-  awaitable<Lease> lease = entry ? leased(Lease(*this, *entry, now)) : initiate(std::move(waiter));
+  awaitable<Lease> lease = entry ? leased(Lease(entry, now)) : initiate(std::move(waiter));
   if (leases_hooked_) [[unlikely]]
-    return prepared(ShellRef(this), std::move(lease));
+    return prepared(std::move(lease));
   return lease;
 }
 
@@ -128,7 +132,7 @@ void PoolShell::serve_all(Waiter& waiter) {
   while (!served.gathered->empty()) {
     PoolEntry& entry = served.gathered->front();
     served.gathered->pop_front();
-    served.leases->push_back(Lease(*this, entry));
+    served.leases->push_back(Lease(&entry));
   }
   answer(served);
 }

@@ -57,7 +57,10 @@ void PoolShell::run(PoolEntry& entry, awaitable<void> operation) {
   asio::co_spawn(loop_, std::move(operation), asio::bind_cancellation_slot(running->signal.slot(), std::move(finished)));
 }
 
-void PoolShell::start_connect(PoolEntry& entry, Deadline deadline) { run(entry, run_connect(ShellRef(this), &entry, deadline)); }
+void PoolShell::start_connect(PoolEntry& entry, Deadline deadline) {
+  entry.shell = this;
+  run(entry, run_connect(ShellRef(this), &entry, deadline));
+}
 void PoolShell::start_ping(PoolEntry& entry, Deadline deadline) { run(entry, run_check(ShellRef(this), &entry, deadline, false)); }
 void PoolShell::start_reset(PoolEntry& entry, Deadline deadline) { run(entry, run_check(ShellRef(this), &entry, deadline, true)); }
 void PoolShell::start_close(PoolEntry& entry, Deadline deadline) {
