@@ -39,7 +39,7 @@ PoolCore::~PoolCore() {
   siblings_->leave(*this);
   while (!queue_.empty()) {
     const Waiter& waiter = queue_.pop();
-    if (waiter.gathered) waiter.gathered->clear();
+    if (waiter.several) waiter.several->gathered.clear();
   }
   idle_.clear();
   stale_.clear();

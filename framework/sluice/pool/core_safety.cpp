@@ -47,7 +47,7 @@ void PoolCore::look_for_deadlock(Waiter& waiter) {
   if (!exhausted()) return;
   for (const PoolEntry& entry : entries_) {
     if (entry.state != EntryState::leased || entry.task != waiter.task) continue;
-    waiter.held = entry.call_site + 1;
+    waiter.held = static_cast<std::uint8_t>(entry.call_site + 1);
     ++deadlocks_;
     Event event{.type = EventType::deadlock_suspected, .connection = entry.id};
     event.call_site = waiter.call_site;

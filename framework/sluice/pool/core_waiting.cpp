@@ -50,7 +50,7 @@ void PoolCore::refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<
   PoolError why = error(phase, waited);
   // Out of the waiter before it is answered: it may not exist any more then.
   Gathered gathered;
-  if (waiter.gathered) gathered.swap(*waiter.gathered);
+  if (waiter.several) gathered.swap(waiter.several->gathered);
   effects_.refuse(waiter, std::move(why));
   give_back_all(gathered, now);
 }
@@ -71,9 +71,9 @@ void PoolCore::refuse_all(Phase phase, TimePoint now) {
 Waiter* PoolCore::take_waiter() noexcept {
   if (queue_.empty()) return nullptr;
   Waiter& waiter = queue_.pop();
-  while (waiter.gathered && !waiter.gathered->empty()) {
-    PoolEntry& entry = waiter.gathered->front();
-    waiter.gathered->pop_front();
+  while (waiter.several && !waiter.several->gathered.empty()) {
+    PoolEntry& entry = waiter.several->gathered.front();
+    waiter.several->gathered.pop_front();
     enter(entry, EntryState::idle);
     idle_.push_back(entry);
   }
@@ -106,10 +106,10 @@ void PoolCore::hand_over(PoolEntry& entry, TimePoint now) {
   Waiter& waiter = queue_.next();
   if (waiter.shared) return serve_shared(entry, now);
   lease(entry, entry.state, waiter.call_site, now - waiter.since, now);
-  if (waiter.wants > 1) {
+  if (waiter.wants() > 1) {
     entry.task = 0;  // nobody's yet: the one who collects does not wait for itself
     if (queue_.collect(waiter, entry)) {
-      for (PoolEntry& mine : *waiter.gathered) mine.task = waiter.task;
+      for (PoolEntry& mine : waiter.several->gathered) mine.task = waiter.task;
       effects_.serve_all(waiter);
     }
   } else {

@@ -18,8 +18,8 @@ class PoolEffects {
   virtual void start_close(PoolEntry& entry, Deadline deadline) = 0;    // takes entry.connection → closed()
   // The waiter has left the queue. `entry` is leased to it.
   virtual void serve(Waiter& waiter, PoolEntry& entry) = 0;
-  // The same with all connections that it wanted: those in waiter.gathered, to be taken out of there.
-  virtual void serve_all(Waiter& waiter) { waiter.gathered->clear(); }
+  // The same with all connections that it wanted: those in waiter.several->gathered, to be taken out of there.
+  virtual void serve_all(Waiter& waiter) { waiter.several->gathered.clear(); }
   virtual void refuse(Waiter& waiter, PoolError error) = 0;
   // The connection will not be used again: what its holder runs on it should fail soon. Must not call back.
   virtual void interrupt(PoolEntry&) noexcept {}

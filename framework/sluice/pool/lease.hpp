@@ -70,6 +70,13 @@ class Lease {
   friend class Pinned;
   friend struct LeaseWaiter;
   explicit Lease(PoolEntry* entry, TimePoint request_since = {}) noexcept;  // null: an empty one
+  // Takes over a count of the shell that somebody else has had.
+  static Lease adopt(PoolEntry* entry, TimePoint request_since) noexcept {
+    Lease lease;
+    lease.entry_ = entry;
+    lease.request_since_ = request_since;
+    return lease;
+  }
   [[noreturn]] void throw_ended() const;
   PoolEntry* entry_ = nullptr;  // its shell is counted
   TimePoint request_since_{};   // of a shared lease

@@ -1,5 +1,5 @@
 // A caller of acquire() that waits. It is what use_awaitable initiates, and so lives in the frame of that wait: waiting
-// allocates nothing beside the frame.
+// allocates nothing beside the frame. Each of its words is there as many times as callers wait.
 #pragma once
 
 #include <sluice/core/task.hpp>
@@ -8,74 +8,79 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <exception>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
 namespace sluice::pool {
+
+// What acquire_many() waits for: in the frame that waits for this one.
+struct SeveralLeases : Several {
+  std::vector<Lease> leases;
+};
 
 struct LeaseWaiter final : Waiter {
   using Signature = void(std::exception_ptr, Lease);
   using Handler = asio::async_result<asio::use_awaitable_t<>, Signature>::handler_type;
 
   LeaseWaiter(PoolShell& s, TimePoint now, TimePoint until, std::uint32_t site, Priority wish) noexcept : shell(&s) {
+    intrusive_ptr_add_ref(shell);
     since = now;
     deadline = until;
-    call_site = site;
-    priority = wish;
     task = current_task();
+    call_site = static_cast<std::uint8_t>(site);
+    priority = wish;
   }
-  LeaseWaiter(LeaseWaiter&&) noexcept = default;  // until it is initiated
+  // Until it is initiated.
+  LeaseWaiter(LeaseWaiter&& other) noexcept : Waiter(std::move(other)), shell(std::exchange(other.shell, nullptr)) {}
+  ~LeaseWaiter() {
+    if (shell) intrusive_ptr_release(shell);
+  }
 
   // The wait begins: from the queue on it stays where it is.
   void operator()(Handler&& h) && {
-    handler.emplace(std::move(h));
+    std::construct_at(&handler, std::move(h));
     // Any kind of cancellation ends the wait: nothing has happened yet that could be half done.
-    if (auto slot = asio::get_associated_cancellation_slot(*handler); slot.is_connected())
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected())
       slot.assign([this](asio::cancellation_type) { shell->core_.cancel(*this, Clock::now()); });
     shell->begin_wait(*this);
   }
 
   // From here on a cancellation comes too late.
   void disarm() noexcept {
-    if (auto slot = asio::get_associated_cancellation_slot(*handler); slot.is_connected()) slot.clear();
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
   }
-
-  // REQUIRES: answered, and in no list any more. Runs the waiting coroutine, which ends this object.
-  void resume() {
-    Handler taken = take_handler();
-    std::exception_ptr failed = std::move(error);
-    Lease lease = take_lease();
-    const asio::any_io_executor executor = taken.get_executor();
-    const auto* own = executor.target<asio::io_context::executor_type>();
-    if (own && *own == shell->loop_.get_executor()) return std::move(taken)(std::move(failed), std::move(lease));
-    asio::dispatch(executor, [taken = std::move(taken), failed = std::move(failed), lease = std::move(lease)]() mutable {
-      std::move(taken)(std::move(failed), std::move(lease));
-    });
-  }
-
-  // The loop is gone: ends the waiting coroutine, which ends this object, and gives back what it was to get.
-  void drop() {
-    const Lease lease = take_lease();
-    const Handler taken = take_handler();
-  }
-
-  Handler take_handler() {
-    Handler taken = std::move(*handler);
-    handler.reset();
+  // REQUIRES: it has left the queue. Whatever becomes of the handler ends this object.
+  Handler take_handler() noexcept {
+    Handler taken = std::move(handler);
+    std::destroy_at(&handler);
     return taken;
   }
+  // REQUIRES: it was served. What wants several finds them in `several`.
   Lease take_lease() noexcept {
-    if (!entry) return Lease();
-    PoolEntry& mine = *std::exchange(entry, nullptr);
-    return Lease(&mine, shared ? Clock::now() : TimePoint{});
+    if (several) return Lease();
+    PoolEntry* mine = entry;
+    shell = nullptr;  // its count goes with the lease
+    return Lease::adopt(mine, shared ? Clock::now() : TimePoint{});
   }
 
-  ShellRef shell;
-  std::optional<Handler> handler;
-  PoolEntry* entry = nullptr;  // the answer
-  std::exception_ptr error;    // … or why there is none
-  std::vector<Lease>* leases = nullptr;  // … or where they go, if it wants several: in the frame that waits for this one
+  union {
+    PoolShell* shell;  // that it waits for, counted
+    PoolEntry* entry;  // … or what it waited for, if that is one connection: of the same shell
+  };
+  union {
+    Handler handler;  // from its initiation until it is taken
+  };
 };
+
+// Resumes who waited, in its own executor.
+inline void complete(const asio::io_context& loop, LeaseWaiter::Handler handler, std::exception_ptr failed, Lease lease) {
+  const asio::any_io_executor executor = handler.get_executor();
+  const auto* own = executor.target<asio::io_context::executor_type>();
+  if (own && &own->context() == &loop) return std::move(handler)(std::move(failed), std::move(lease));
+  asio::dispatch(executor, [handler = std::move(handler), failed = std::move(failed), lease = std::move(lease)]() mutable {
+    std::move(handler)(std::move(failed), std::move(lease));
+  });
+}
 
 }  // namespace sluice::pool

@@ -67,11 +67,12 @@ void PoolShell::stop_when_done() noexcept {
 void PoolShell::loop_ended() noexcept {
   timer_.reset();
   // Waiting coroutines hold this shell, and the shell holds them: without a loop nobody else would end either.
-  while (Waiter* waiter = core_.take_waiter()) static_cast<LeaseWaiter*>(waiter)->drop();
+  while (Waiter* waiter = core_.take_waiter()) const LeaseWaiter::Handler ended = static_cast<LeaseWaiter*>(waiter)->take_handler();
   while (!answered_.empty()) {
     auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
     answered_.pop_front();
-    waiter.drop();
+    const Lease given_back = waiter.take_lease();
+    const LeaseWaiter::Handler ended = waiter.take_handler();
   }
   core_.loop_ended();
 }

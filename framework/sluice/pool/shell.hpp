@@ -129,7 +129,7 @@ class PoolShell final : private PoolEffects {
   PoolCore core_;
   std::optional<asio::steady_timer> timer_;  // none once the loop is gone
   TimePoint armed_for_ = TimePoint::max();
-  boost::intrusive::list<Waiter> answered_;    // out of the queue, to be resumed one by one
+  boost::intrusive::list<Waiter> answered_;    // served and out of the queue, to be resumed one by one
   std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
 };
 

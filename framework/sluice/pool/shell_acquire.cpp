@@ -85,20 +85,17 @@ awaitable<std::vector<Lease>> PoolShell::acquire_many(ShellRef self, std::uint32
   self->check_process();
   self->core_.start_checkout();
   const TimePoint now = Clock::now();
-  constexpr std::uint32_t most = std::numeric_limits<decltype(Waiter::wants)>::max();
-  Gathered gathered;
-  std::vector<Lease> leases;
+  constexpr std::uint32_t most = std::numeric_limits<decltype(Several::wants)>::max();
+  SeveralLeases several;
+  several.wants = static_cast<std::uint16_t>(wants > most ? 0 : wants);
   LeaseWaiter waiter(*self, now, self->deadline_of(wish, now), self->call_sites_.find(where), wish.priority);
-  waiter.wants = static_cast<std::uint16_t>(wants > most ? 0 : wants);
-  waiter.gathered = &gathered;
-  waiter.leases = &leases;
+  waiter.several = &several;
   auto served = initiate(std::move(waiter));
-  Lease first = co_await std::move(served);
-  if (first) leases.push_back(std::move(first));  // it wanted one only
+  co_await std::move(served);
   if (self->hooks_.before_lease) {
-    for (Lease& lease : leases) self->before_lease(lease);
+    for (Lease& lease : several.leases) self->before_lease(lease);
   }
-  co_return leases;
+  co_return std::move(several.leases);
 }
 
 awaitable<Pinned> PoolShell::pin(ShellRef self, Wish wish, boost::source_location where) {
@@ -115,7 +112,7 @@ void PoolShell::end_request(PoolEntry& entry, TimePoint since, bool retire) {
 }
 
 void PoolShell::begin_wait(LeaseWaiter& waiter) {
-  if (std::optional<PoolError> error = core_.refusal(waiter.wants)) return refuse(waiter, std::move(*error));
+  if (std::optional<PoolError> error = core_.refusal(waiter.wants())) return refuse(waiter, std::move(*error));
   core_.enqueue(waiter, Clock::now());
 }
 
@@ -123,18 +120,21 @@ void PoolShell::begin_wait(LeaseWaiter& waiter) {
 
 void PoolShell::serve(Waiter& waiter, PoolEntry& entry) {
   auto& served = static_cast<LeaseWaiter&>(waiter);
-  served.entry = &entry;
+  if (served.several)
+    static_cast<SeveralLeases*>(served.several)->leases.push_back(Lease(&entry));
+  else
+    served.entry = &entry;
   answer(served);
 }
 
 void PoolShell::serve_all(Waiter& waiter) {
-  auto& served = static_cast<LeaseWaiter&>(waiter);
-  while (!served.gathered->empty()) {
-    PoolEntry& entry = served.gathered->front();
-    served.gathered->pop_front();
-    served.leases->push_back(Lease(&entry));
+  auto& several = static_cast<SeveralLeases&>(*waiter.several);
+  while (!several.gathered.empty()) {
+    PoolEntry& entry = several.gathered.front();
+    several.gathered.pop_front();
+    several.leases.push_back(Lease(&entry));
   }
-  answer(served);
+  answer(static_cast<LeaseWaiter&>(waiter));
 }
 
 void PoolShell::refuse(Waiter& waiter, PoolError error) {
@@ -144,11 +144,13 @@ void PoolShell::refuse(Waiter& waiter, PoolError error) {
                       text(error.what(), "; the task that waited", at(waiter.call_site), " holds a connection of this pool itself, taken", at(waiter.held - 1)),
                       error.numbers(), error.last_connect_error());
   }
-  refused.error = std::make_exception_ptr(std::move(error));
-  answer(refused);
+  refused.disarm();
+  asio::post(loop_, [self = ShellRef(this), handler = refused.take_handler(), failed = std::make_exception_ptr(std::move(error))]() mutable {
+    complete(self->loop_, std::move(handler), std::move(failed), Lease());
+  });
 }
 
-// Resumed from the loop, never inline. One post at a time for all of them: then its memory is always the same.
+// Resumed from the loop, never inline. One post at a time for all that are served: then its memory is always the same.
 void PoolShell::answer(LeaseWaiter& waiter) {
   waiter.disarm();
   answered_.push_back(waiter);
@@ -164,7 +166,8 @@ void PoolShell::deliver() {
   auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
   answered_.pop_front();
   if (!answered_.empty()) deliver_next();  // first: what is resumed may throw
-  waiter.resume();
+  Lease lease = waiter.take_lease();
+  complete(loop_, waiter.take_handler(), nullptr, std::move(lease));
 }
 
 void PoolShell::interrupt(PoolEntry& entry) noexcept { connector_->interrupt(*entry.connection); }

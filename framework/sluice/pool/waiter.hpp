@@ -7,6 +7,7 @@
 
 #include <sluice/core/clock.hpp>
 #include <sluice/pool/entry.hpp>
+#include <sluice/shm/layout.hpp>
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
@@ -21,21 +22,27 @@ enum class Priority : std::uint8_t { high, normal, low };
 inline constexpr unsigned priorities = 3;
 inline constexpr std::uint32_t most_overtakings = 8;
 
+// What a waiter that wants several connections, all or none, has collected: leased to it already, the others are still to come.
 using Gathered = boost::intrusive::list<PoolEntry>;
+struct Several {
+  std::uint16_t wants = 1;
+  Gathered gathered;
+};
 
 // One caller that waits, as small as it can be: there may be many thousands. Owned by the caller; stays in the queue until it is served, refused or removed.
 struct Waiter : boost::intrusive::list_base_hook<>, boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
   TimePoint since{};
   TimePoint deadline = TimePoint::max();
-  std::uint32_t call_site = 0;
+  std::uint32_t task = 0;  // who waits; 0: unknown
+  std::uint8_t call_site = 0;
+  std::uint8_t held = 0;  // 1 + the call site where this very task took a connection that it holds; 0: none was found
   Priority priority = Priority::normal;
-  bool shared = false;      // one request on a connection that carries several
-  std::uint16_t wants = 1;  // so many connections, all or none
-  std::uint32_t task = 0;   // who waits; 0: unknown
-  std::uint32_t held = 0;   // 1 + the call site where this very task took a connection that it holds; 0: none was found
-  Gathered* gathered = nullptr;  // of one that wants several: leased to it already, the others are still to come
+  bool shared = false;         // one request on a connection that carries several
+  Several* several = nullptr;  // null: it wants one connection
+  static_assert(shm::call_sites_per_slot < 255, "the number of a call site, and one more, fit in a byte");
 
-  std::uint32_t missing() const noexcept { return gathered ? wants - static_cast<std::uint32_t>(gathered->size()) : wants; }
+  std::uint32_t wants() const noexcept { return several ? several->wants : 1; }
+  std::uint32_t missing() const noexcept { return several ? several->wants - static_cast<std::uint32_t>(several->gathered.size()) : 1; }
   // In a queue. (Not by the list's hook: who is answered may use that one for its own lists.)
   bool waiting() const noexcept { return boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>>::is_linked(); }
 };
@@ -77,7 +84,7 @@ class WaitQueue {
   bool collect(Waiter& waiter, PoolEntry& entry) noexcept {
     if (!collecting_) overtake(static_cast<unsigned>(waiter.priority));
     collecting_ = &waiter;
-    waiter.gathered->push_back(entry);
+    waiter.several->gathered.push_back(entry);
     --connections_;
     if (waiter.missing() > 0) return false;
     remove(waiter);

@@ -15,7 +15,7 @@ namespace sluice::test {
 
 struct TestWaiter : pool::Waiter {
   pool::PoolEntry* entry = nullptr;
-  pool::Gathered collected;
+  pool::Several collected;
   std::vector<pool::PoolEntry*> entries;  // of one that wants several
   std::optional<pool::PoolError> error;
   bool answered() const { return entry || error || !entries.empty(); }
@@ -44,8 +44,8 @@ struct Effects final : pool::PoolEffects {
   }
   void serve_all(pool::Waiter& w) override {
     auto& served_now = static_cast<TestWaiter&>(w);
-    for (pool::PoolEntry& e : *w.gathered) served_now.entries.push_back(&e);
-    w.gathered->clear();
+    for (pool::PoolEntry& e : w.several->gathered) served_now.entries.push_back(&e);
+    w.several->gathered.clear();
     served.push_back(&served_now);
   }
   void interrupt(pool::PoolEntry& e) noexcept override { interrupted.push_back(e.id); }
@@ -77,15 +77,15 @@ class CoreTest {
     TestWaiter& w = waiters.emplace_back();
     w.since = now;
     w.deadline = now + limit;
-    w.gathered = &w.collected;
+    w.several = &w.collected;
     return w;
   }
   TestWaiter& acquire(TestWaiter& w) {
     core->start_checkout();
-    if (auto* e = w.wants > 1 ? nullptr : w.shared ? core->try_share(now, 1) : core->try_lease(now, 1)) {
+    if (auto* e = w.wants() > 1 ? nullptr : w.shared ? core->try_share(now, 1) : core->try_lease(now, 1)) {
       w.entry = e;
       e->task = w.task;
-    } else if (auto refused = core->refusal(w.wants)) {
+    } else if (auto refused = core->refusal(w.wants())) {
       w.error = *refused;
     } else {
       core->enqueue(w, now);

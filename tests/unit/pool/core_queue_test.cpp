@@ -17,7 +17,7 @@ config::Pool sized(std::uint32_t max) {
 TestWaiter& acquire(CoreTest& t, Priority priority, std::uint16_t wants = 1, Duration limit = 5s) {
   TestWaiter& w = t.waiter(limit);
   w.priority = priority;
-  w.wants = wants;
+  w.collected.wants = wants;
   return t.acquire(w);
 }
 

@@ -140,7 +140,7 @@ TEST_CASE("who collects several connections, or was served at once, does not wai
   for (const std::uint16_t wants : {2, 1}) {
     TestWaiter& w = t.waiter();
     w.task = 7u + wants;
-    w.wants = wants;
+    w.collected.wants = wants;
     t.acquire(w);
   }
   t.finish_connect();
@@ -154,7 +154,7 @@ TEST_CASE("who collects several while it holds one is suspected, and only for th
   for (const std::uint16_t wants : {1, 2}) {
     TestWaiter& w = t.waiter();
     w.task = 7;
-    w.wants = wants;
+    w.collected.wants = wants;
     t.acquire(w);
     t.finish_connect();
     if (wants == 1) REQUIRE(w.entry);
