@@ -17,7 +17,8 @@ namespace sluice::test {
 class RealDatabase {
  public:
   explicit RealDatabase(const std::string& url, std::uint32_t connections = 4) : RealDatabase(with_url(url), connections) {}
-  explicit RealDatabase(config::Pool options, std::uint32_t connections = 4) : permits(connections) {
+  // `background`: the pool ages its connections and looks for leaks by itself.
+  explicit RealDatabase(config::Pool options, std::uint32_t connections = 4, bool background = false) : permits(connections) {
     options.name = "main";
     const pool::Driver* driver = pool::find_driver(pool::scheme_of(options.url));
     REQUIRE(driver != nullptr);
@@ -28,7 +29,7 @@ class RealDatabase {
     pool::PoolResources resources;
     resources.share = permits.share;
     resources.stats = &stats;
-    resources.background = false;
+    resources.background = background;
     pool.emplace(loop, options, driver->make_connector(options, identity), resources);
     pool->ready();
     db.emplace(*pool, sql::StatementBoard(&stats, running, 7));

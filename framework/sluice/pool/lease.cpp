@@ -34,6 +34,8 @@ void Lease::throw_ended() const {
 
 std::uint64_t Lease::id() const noexcept { return entry_ ? entry_->id : 0; }
 
+bool Lease::reclaimed() const noexcept { return entry_ && !entry_->connection; }
+
 // In a forked child the connection is the parent's: forgotten, not given back.
 void Lease::release() noexcept {
   if (!entry_) return;

@@ -56,6 +56,7 @@ class Lease {
   Connection& operator*() const { return connection(); }
   Connection* operator->() const { return &connection(); }
   std::uint64_t id() const noexcept;  // of the connection within its pool, from 1
+  bool reclaimed() const noexcept;    // its connection was taken away as leaked
   bool shared() const noexcept { return request_since_ != TimePoint{}; }
 
   // Gives the connection back now. A second call does nothing.

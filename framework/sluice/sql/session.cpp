@@ -39,6 +39,7 @@ awaitable<std::unique_ptr<RowSource>> Session::open_stream(Statement, Deadline) 
 awaitable<void> Session::bulk_begin(BulkTarget target, Deadline) {
   bulk_ = std::move(target);
   bulk_count_ = 0;
+  bulk_open_ = true;
   co_return;
 }
 
@@ -61,7 +62,10 @@ awaitable<void> Session::bulk_rows(std::vector<Value> cells, Deadline deadline) 
   }
 }
 
-awaitable<std::uint64_t> Session::bulk_end(Deadline) { co_return bulk_count_; }
+awaitable<std::uint64_t> Session::bulk_end(Deadline) {
+  bulk_open_ = false;
+  co_return bulk_count_;
+}
 
 awaitable<void> Session::listen(std::string, Deadline) {
   not_here("LISTEN", dialect());

@@ -54,11 +54,18 @@ struct TransactionOptions {
 // before its end it leaves the session broken: the connection is closed, which ends the statement on the server.
 class RowSource {
  public:
-  virtual ~RowSource() = default;
+  // Refers to the session as long as it lives.
+  explicit RowSource(class Session& session) noexcept;
+  RowSource(const RowSource&) = delete;
+  RowSource& operator=(const RowSource&) = delete;
+  virtual ~RowSource();
   // The next rows, at least one; null after the last. Throws like run(), and is over then.
   virtual awaitable<std::shared_ptr<const ResultSet>> next(Deadline deadline) = 0;
   // Ends it early on the server, without reading the rest. The session stays usable unless `broken` is set.
   virtual awaitable<void> stop(Deadline deadline) = 0;
+
+ private:
+  Session& read_;
 };
 
 // Where bulk rows go. Names are quoted by the driver as they are: no dots, no expressions; `schema` may be empty.
@@ -86,6 +93,11 @@ class Session : public pool::Connection {
   virtual awaitable<void> rollback(Deadline deadline) = 0;
   virtual Dialect dialect() const noexcept = 0;
   virtual bool in_transaction() const noexcept = 0;
+  // Nothing runs on it, and nothing refers to it but through its lease: no result is being read, nothing is being inserted or
+  // listened for. Then it may be taken away from a leaked lease.
+  bool at_rest() const noexcept { return !broken && readers_ == 0 && !bulk_open_ && idle(); }
+  // It is broken from now on: what runs on it should fail soon. Must neither wait nor complete anything inside the call.
+  virtual void interrupt() noexcept {}
 
   // What not every backend has; the defaults throw SqlError(execute, other) that says so, or do it with run().
 
@@ -104,11 +116,19 @@ class Session : public pool::Connection {
  protected:
   // "name" or `name`, inner quotes doubled.
   std::string quoted(const std::string& name) const;
+  // No call is waited for, and none has left anything open.
+  virtual bool idle() const noexcept { return false; }
 
  private:
+  friend class RowSource;
   BulkTarget bulk_;
+  bool bulk_open_ = false;  // between the default bulk_begin() and bulk_end(); one that was abandoned counts until the next
+  std::uint32_t readers_ = 0;
   std::uint64_t bulk_count_ = 0;
 };
+
+inline RowSource::RowSource(Session& session) noexcept : read_(session) { ++session.readers_; }
+inline RowSource::~RowSource() { --read_.readers_; }
 
 // What an SQL driver's connector derives from, so that context().sql(name) can tell that the pool speaks SQL.
 class SqlConnector : public pool::Connector {
@@ -117,6 +137,8 @@ class SqlConnector : public pool::Connector {
   // True: `Session::run` of such a statement may be called on one connection by many at a time, outside of transactions; the
   // driver performs them together (SQLite's writes). The default: never.
   virtual bool gathers(const Statement&) const noexcept { return false; }
+  void interrupt(pool::Connection& connection) noexcept override { static_cast<Session&>(connection).interrupt(); }
+  bool may_reclaim(const pool::Connection& connection) const noexcept override { return static_cast<const Session&>(connection).at_rest(); }
 };
 
 }  // namespace sluice::sql

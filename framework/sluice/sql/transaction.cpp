@@ -18,7 +18,7 @@ Transaction& Transaction::operator=(Transaction&& other) noexcept {
 
 void Transaction::abandon() noexcept {
   if (!lease_) return;
-  lease_->dirty = true;
+  if (!lease_.reclaimed()) lease_->dirty = true;
   lease_.release();
 }
 

@@ -202,6 +202,10 @@ awaitable<void> MysqlSession::reset(Deadline deadline) {
   state_changed_ = false;
 }
 
+void MysqlSession::interrupt() noexcept {
+  if (running_ && cancel) pool::StatementCancel(*cancel).ask();
+}
+
 awaitable<bool> MysqlSession::close(Deadline deadline) {
   const bool usable = !broken && !unfinished_ && !running_;
   broken = true;

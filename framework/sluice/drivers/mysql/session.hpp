@@ -37,6 +37,9 @@ class MysqlSession final : public sql::Session {
   awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::mysql; }
   bool in_transaction() const noexcept override;
+  bool idle() const noexcept override { return !running_ && !unfinished_; }
+  // The janitor is asked to end what runs: the server itself would notice the end of our stream only afterwards.
+  void interrupt() noexcept override;
 
   // The cheapest question there is, or the pool's validation_query.
   awaitable<void> ping(Deadline deadline);

@@ -4,6 +4,7 @@
 #include <sluice/core/text.hpp>
 
 #include <libpq-fe.h>
+#include <sys/socket.h>
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -44,6 +45,11 @@ PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& set
 PostgresSession::~PostgresSession() = default;
 
 bool PostgresSession::in_transaction() const noexcept { return wire_->get() && PQtransactionStatus(wire_->get()) != PQTRANS_IDLE; }
+
+// Half of the stream only: the other half brings the server's end of it, which proves that the session is gone.
+void PostgresSession::interrupt() noexcept {
+  if (running_ && PQsocket(wire_->get()) >= 0) ::shutdown(PQsocket(wire_->get()), SHUT_WR);
+}
 
 std::int64_t PostgresSession::announced_pid() const noexcept { return PQbackendPID(wire_->get()); }
 

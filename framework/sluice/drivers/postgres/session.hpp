@@ -44,6 +44,9 @@ class PostgresSession final : public sql::Session {
   awaitable<sql::Notification> next_notification(Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::postgres; }
   bool in_transaction() const noexcept override;
+  bool idle() const noexcept override { return !running_ && !listening_; }
+  // The end of our stream: the server ends the statement within client_connection_check_interval, then the session.
+  void interrupt() noexcept override;
 
   // The cheapest question there is: an empty statement, or the pool's validation_query.
   awaitable<void> ping(Deadline deadline);

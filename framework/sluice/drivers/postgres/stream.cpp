@@ -17,7 +17,7 @@ constexpr std::size_t bytes_at_once = 64 * 1024;
 
 class PostgresSession::Stream final : public sql::RowSource {
  public:
-  Stream(PostgresSession& session, std::string sql) : session_(session), sql_(std::move(sql)) {}
+  Stream(PostgresSession& session, std::string sql) : sql::RowSource(session), session_(session), sql_(std::move(sql)) {}
 
   awaitable<std::shared_ptr<const sql::ResultSet>> next(Deadline deadline) override {
     PGconn* const connection = session_.wire_->get();

@@ -179,6 +179,14 @@ void ConnectionThread::end(std::shared_ptr<ThreadEvent> closed) noexcept {
   shared_->changed.notify_one();
 }
 
+void ConnectionThread::interrupt() noexcept {
+  {
+    std::lock_guard lock(shared_->mutex);
+    for (const auto& job : shared_->jobs) job->stop.cancelled = true;
+  }
+  shared_->gate->wake();
+}
+
 awaitable<bool> ConnectionThread::close(Deadline deadline) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto closed = std::make_shared<ThreadEvent>(executor, deadline.at);

@@ -34,6 +34,8 @@ class ConnectionThread {
   awaitable<Answer> perform_write(std::shared_ptr<const sql::Statement> write, std::shared_ptr<sql::Rows> rows, Deadline deadline);
   // Cancels what runs, then waits until the handle is closed and the thread has ended. False: not by the deadline.
   awaitable<bool> close(Deadline deadline);
+  // Cancels what runs and what waits: their errors say so.
+  void interrupt() noexcept;
 
   // As of the last answer.
   bool in_transaction() const noexcept;

@@ -8,7 +8,16 @@
 
 namespace sluice::sqlite {
 
+struct Session::Asking {
+  explicit Asking(Session& s) noexcept : session(s) { ++session.asking_; }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+  ~Asking() { --session.asking_; }
+  Session& session;
+};
+
 awaitable<void> Session::perform(ConnectionThread::Work work, Deadline deadline) {
+  const Asking asking(*this);
   dirty = true;  // until the answer is here, nobody knows what state the connection is in
   const ConnectionThread::Answer answer = co_await thread_.perform(std::move(work), deadline);
   accept(answer, deadline);
@@ -55,6 +64,7 @@ awaitable<sql::Rows> Session::run(sql::Statement statement, Deadline deadline) {
   const auto rows = std::make_shared<sql::Rows>();
   if (!in_transaction() && gathers(statement)) {
     auto write = std::make_shared<const sql::Statement>(std::move(statement));
+    const Asking asking(*this);
     dirty = true;
     const ConnectionThread::Answer answer = co_await thread_.perform_write(std::move(write), rows, deadline);
     accept(answer, deadline);
@@ -69,7 +79,7 @@ awaitable<sql::Rows> Session::run(sql::Statement statement, Deadline deadline) {
 class Session::Source final : public sql::RowSource {
  public:
   using Piece = std::shared_ptr<const sql::ResultSet>;
-  Source(Session& session, Piece first) : session_(session), first_(std::move(first)), ended_(!first_) {}
+  Source(Session& session, Piece first) : sql::RowSource(session), session_(session), first_(std::move(first)), ended_(!first_) {}
 
   awaitable<Piece> next(Deadline deadline) override {
     if (first_ || ended_) co_return std::exchange(first_, nullptr);

@@ -4,6 +4,7 @@
 #include <sluice/drivers/sqlite/connection_thread.hpp>
 #include <sluice/sql/session.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,13 +31,17 @@ class Session final : public sql::Session {
   awaitable<void> rollback(Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::sqlite; }
   bool in_transaction() const noexcept override { return thread_.in_transaction(); }
+  bool idle() const noexcept override { return asking_ == 0; }
+  void interrupt() noexcept override { thread_.interrupt(); }
 
  private:
   class Source;
+  struct Asking;
   awaitable<void> perform(ConnectionThread::Work work, Deadline deadline);
   void accept(const ConnectionThread::Answer& answer, Deadline deadline);
   void refuse_while_streaming(const std::string& sql) const;
   ConnectionThread thread_;
+  std::uint32_t asking_ = 0;  // coroutines that wait for the thread
   bool streaming_ = false;  // a result is being read: the connection must be reset before somebody else gets it
 };
 

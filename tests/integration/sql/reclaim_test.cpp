@@ -1,0 +1,155 @@
+// Leaked leases on real databases (leak.reclaim), and what runs when a pool is cleared with `interrupt`.
+#include <sluice/pool/statement_cancel.hpp>
+
+#include "databases.hpp"
+#include "mysql_fixture.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+constexpr Duration leak_after = 100ms;
+
+config::Pool reclaiming(const std::string& url) {
+  config::Pool options;
+  options.url = url;
+  options.leak_after = leak_after;
+  options.leak_reclaim = true;
+  return options;
+}
+
+awaitable<void> wait_until(RealDatabase& t, std::function<bool()> condition) {
+  asio::steady_timer timer(t.loop);
+  const Deadline limit = Deadline::after(scaled(20s));
+  while (!condition() && !limit.passed(Clock::now())) {
+    timer.expires_after(2ms);
+    co_await timer.async_wait(use_awaitable);
+  }
+  CHECK(condition());
+}
+
+// `test(options, url)` on each kind of database that this machine has, with its slow statement.
+template <class F>
+void on_each_server(F test) {
+  SUBCASE("SQLite") {
+    const TemporaryDirectory directory;
+    test(reclaiming("sqlite:" + directory.path() + "/test.db"), std::string("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"));
+  }
+  SUBCASE("PostgreSQL") {
+    if (!PostgresServer::require()) return;
+    server().query("DROP SCHEMA IF EXISTS public CASCADE");
+    server().query("CREATE SCHEMA public AUTHORIZATION app");
+    test(reclaiming(server().url()), std::string("SELECT pg_sleep(60)"));
+  }
+  SUBCASE("MariaDB") {
+    if (!MariaDbServer::require()) return;
+    test(reclaiming(mariadb().url()), std::string("SELECT SLEEP(60)"));
+  }
+}
+
+// What the janitor does for MySQL: ends the statements that rows ask for. Stops with the test.
+awaitable<void> act_as_janitor(RealDatabase& t, const bool& over) {
+  const auto inspector = mysql_inspector();
+  co_await inspector->open(Deadline::after(scaled(10s)));
+  asio::steady_timer timer(t.loop);
+  while (!over) {
+    for (shm::Row& row : t.permits.rows()) {
+      pool::StatementCancel request(row.cancel);
+      if (!request.take()) continue;
+      co_await inspector->cancel(row.session.load(), row.session_birth.load(), Deadline::after(scaled(5s)));
+      request.done();
+    }
+    timer.expires_after(5ms);
+    co_await timer.async_wait(use_awaitable);
+  }
+  co_await inspector->close(Deadline::after(scaled(5s)));
+}
+
+}  // namespace
+
+TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection serves the next, and its holder is told") {
+  on_each_server([](const config::Pool& options, const std::string&) {
+    // A second row: MySQL's ends are proven by the janitor only, which is not here.
+    RealDatabase t(options, 2, true);
+    auto body = [&]() -> awaitable<void> {
+      co_await t.db->query("DROP TABLE IF EXISTS leaked");
+      co_await t.db->query("CREATE TABLE leaked (i INT)");
+      sql::Transaction tx = co_await t.db->begin();
+      co_await tx.query("INSERT INTO leaked VALUES (1)");
+      co_await wait_until(t, [&] { return t.pool->numbers().leased == 0; });
+      CHECK(t.pool->numbers().suspected_leaks == 1);
+      const sql::Rows rows = co_await t.db->query("SELECT COUNT(*) FROM leaked");
+      CHECK(rows[0][0].as<std::int64_t>() == 0);
+      auto late = error_from<Error>(tx.query("INSERT INTO leaked VALUES (2)"));
+      const std::optional<Error> error = co_await std::move(late);
+      REQUIRE(error);
+      CHECK(std::string(error->what()).find("was taken away") != std::string::npos);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long it takes") {
+  on_each_server([](const config::Pool& options, const std::string& slow) {
+    RealDatabase t(options, 1, true);
+    auto body = [&]() -> awaitable<void> {
+      {
+        // All of its rows may have come long since; the reader still refers to the session.
+        sql::Stream stream = co_await t.db->stream("SELECT 1 UNION ALL SELECT 2");
+        co_await wait_until(t, [&] { return t.pool->numbers().suspected_leaks == 1; });
+        asio::steady_timer timer(t.loop, 3 * leak_after);
+        co_await timer.async_wait(use_awaitable);
+        CHECK(t.pool->numbers().leased == 1);
+        int rows = 0;
+        while (co_await stream.next()) ++rows;
+        CHECK(rows == 2);
+      }
+      bool timed_out = false;
+      try {
+        co_await t.db->query(within(5 * leak_after), sql::SqlText(slow));
+      } catch (const TimedOut&) {
+        timed_out = true;
+      }
+      CHECK(timed_out);
+      CHECK(t.pool->numbers().suspected_leaks == 2);
+    };
+    t.run(body);
+  });
+}
+
+TEST_CASE("clear() with interrupt ends what runs on the server, at once") {
+  on_each_server([](const config::Pool& options, const std::string& slow) {
+    RealDatabase t(options, 2, true);
+    bool over = false, janitor_ended = true;
+    if (options.url.find("mysql") == 0 || options.url.find("mariadb") == 0) {
+      janitor_ended = false;
+      asio::co_spawn(t.loop, act_as_janitor(t, over), [&](std::exception_ptr e) {
+        janitor_ended = true;
+        CHECK_FALSE(e);
+      });
+    }
+    auto body = [&]() -> awaitable<void> {
+      std::exception_ptr failure;
+      bool ended = false;
+      asio::co_spawn(t.loop, t.db->query(sql::SqlText(slow)), [&](std::exception_ptr e, sql::Rows) {
+        failure = e;
+        ended = true;
+      });
+      co_await wait_until(t, [&] { return t.running[0].started_nanos.get() != 0; });
+      asio::steady_timer timer(t.loop, 100ms);  // it has reached the server
+      co_await timer.async_wait(use_awaitable);
+      const TimePoint began = Clock::now();
+      t.pool->clear(pool::Pending::interrupt);
+      CHECK_FALSE(ended);
+      co_await wait_until(t, [&] { return ended; });
+      CHECK(failure);
+      CHECK(Clock::now() - began < scaled(5s));
+      t.pool->ready();
+      co_await t.db->query("SELECT 1");
+      over = true;
+      co_await wait_until(t, [&] { return janitor_ended; });
+    };
+    t.run(body);
+  });
+}
