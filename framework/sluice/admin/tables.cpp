@@ -125,7 +125,7 @@ std::string pools_text(const json& pools) {
   for (const json& p : pools) {
     const auto reachable = p.find("reachable");
     const bool known = reachable != p.end() && reachable->is_boolean();
-    rows.push_back({cell(p, "pool"), cell(p, "slot"), cell(p, "limit"), cell(p, "held"), cell(p, "idle"), cell(p, "leased"), cell(p, "connecting"),
+    rows.push_back({cell(p, "pool"), cell(p, "slot"), cell(p, "limit"), cell(p, "held"), cell(p, "idle"), cell(p, "leased"), cell(p, "in_flight"), cell(p, "connecting"),
                     cell(p, "closing"), cell(p, "waiting"), cell(p, "acquires"), cell(p, "timeouts"), cell(p, "connects"), cell(p, "connect_errors"),
                     cell(p, "lost"), wait_time(p, "acquire_wait_p50_ms"), wait_time(p, "acquire_wait_p99_ms"),
                     !known                   ? "-"
@@ -133,7 +133,7 @@ std::string pools_text(const json& pools) {
                                              : "no",
                     health_of(p), cell(p, "last_error")});
   }
-  return table({"POOL", "SLOT", "LIMIT", "HELD", "IDLE", "LEASED", "CONNECTING", "CLOSING", "WAITING", "ACQUIRES", "TIMEOUTS", "CONNECTS", "ERRORS",
+  return table({"POOL", "SLOT", "LIMIT", "HELD", "IDLE", "LEASED", "IN FLIGHT", "CONNECTING", "CLOSING", "WAITING", "ACQUIRES", "TIMEOUTS", "CONNECTS", "ERRORS",
                 "LOST", "WAIT P50", "WAIT P99", "REACHED", "HEALTH", "LAST ERROR"},
                rows) +
          advice_text(pools);

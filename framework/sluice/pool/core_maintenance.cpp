@@ -159,6 +159,7 @@ void PoolCore::arm(TimePoint now) {
 void PoolCore::publish() noexcept {
   stats_.idle.set(of(EntryState::idle) + of(EntryState::checking) + of(EntryState::resetting));
   stats_.leased.set(leased());
+  stats_.multiplexed.set(in_flight_ - of(EntryState::shared));
   stats_.connecting.set(of(EntryState::connecting));
   stats_.closing.set(of(EntryState::closing));
   stats_.waiting.set(queue_.size());

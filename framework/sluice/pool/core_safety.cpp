@@ -49,6 +49,7 @@ void PoolCore::look_for_deadlock(Waiter& waiter) {
     if (entry.state != EntryState::leased || entry.task != waiter.task) continue;
     waiter.held = static_cast<std::uint8_t>(entry.call_site + 1);
     ++deadlocks_;
+    stats_.deadlocks.add();
     Event event{.type = EventType::deadlock_suspected, .connection = entry.id};
     event.call_site = waiter.call_site;
     event.held_call_site = entry.call_site;

@@ -47,6 +47,7 @@ void PoolCore::begin_request(PoolEntry& entry, std::uint32_t call_site, Duration
   ++entry.in_flight;
   ++entry.uses;
   ++in_flight_;
+  stats_.multiplexed.set(in_flight_ - of(EntryState::shared));
   stats_.acquires.add();
   stats_.acquire_wait_seconds.record(static_cast<std::uint64_t>(waited.count()));
   emit({EventType::leased, entry.id});

@@ -11,7 +11,7 @@
 namespace sluice::shm {
 
 inline constexpr std::uint64_t magic = 0x656369756c73'01ULL;
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 enum class InstanceState : std::uint32_t { starting, running, stopping, stopped };
 constexpr const char* to_text(InstanceState s) noexcept {
@@ -151,9 +151,10 @@ struct PoolInfo {  // written by the master before the first fork
 struct alignas(64) PoolStats {
   // gauges
   Cell idle, leased, connecting, closing, waiting, limit;
+  Cell multiplexed;  // requests that run beyond one for each leased connection
   Cell reachable;  // 0 unknown, 1 the last connect or check succeeded, 2 it failed (see last_error)
   // totals
-  Cell acquires, timeouts, queue_full, connects, connect_errors, lost, lent, borrowed, closes, leaks, cleared, statements, statement_errors;
+  Cell acquires, timeouts, queue_full, connects, connect_errors, lost, lent, borrowed, closes, leaks, deadlocks, cleared, statements, statement_errors;
   Histogram acquire_wait_seconds, use_seconds, create_seconds;
   Text<200> last_error;  // of the last failed connect; empty after a success
 };

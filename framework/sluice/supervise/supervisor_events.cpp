@@ -131,7 +131,7 @@ void Supervisor::life_ended(std::uint32_t slot, std::uint64_t generation, ExitRe
   shared.client_connections.set(0);
   for (std::uint32_t p = 0; p < segment_.header().pools; ++p) {
     shm::PoolStats& stats = segment_.pool_stats(slot, p);
-    for (shm::Cell* gauge : {&stats.idle, &stats.leased, &stats.connecting, &stats.closing, &stats.waiting, &stats.limit}) gauge->set(0);
+    for (shm::Cell* gauge : {&stats.idle, &stats.leased, &stats.multiplexed, &stats.connecting, &stats.closing, &stats.waiting, &stats.limit}) gauge->set(0);
   }
 
   if (reason == ExitReason::stopped) {

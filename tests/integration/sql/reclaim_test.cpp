@@ -1,6 +1,9 @@
 // Leaked leases on real databases (leak.reclaim), and what runs when a pool is cleared with `interrupt`.
 #include <sluice/pool/statement_cancel.hpp>
 
+#include <functional>
+#include <utility>
+
 #include "databases.hpp"
 #include "mysql_fixture.hpp"
 
@@ -77,7 +80,8 @@ TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection 
       co_await t.db->query("CREATE TABLE leaked (i INT)");
       sql::Transaction tx = co_await t.db->begin();
       co_await tx.query("INSERT INTO leaked VALUES (1)");
-      co_await wait_until(t, [&] { return t.pool->numbers().leased == 0; });
+      std::function<bool()> taken_away = [&] { return t.pool->numbers().leased == 0; };
+      co_await wait_until(t, std::move(taken_away));
       CHECK(t.pool->numbers().suspected_leaks == 1);
       const sql::Rows rows = co_await t.db->query("SELECT COUNT(*) FROM leaked");
       CHECK(rows[0][0].as<std::int64_t>() == 0);
@@ -97,7 +101,8 @@ TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long 
       {
         // All of its rows may have come long since; the reader still refers to the session.
         sql::Stream stream = co_await t.db->stream("SELECT 1 UNION ALL SELECT 2");
-        co_await wait_until(t, [&] { return t.pool->numbers().suspected_leaks == 1; });
+        std::function<bool()> told = [&] { return t.pool->numbers().suspected_leaks == 1; };
+        co_await wait_until(t, std::move(told));
         asio::steady_timer timer(t.loop, 3 * leak_after);
         co_await timer.async_wait(use_awaitable);
         CHECK(t.pool->numbers().leased == 1);
@@ -136,19 +141,22 @@ TEST_CASE("clear() with interrupt ends what runs on the server, at once") {
         failure = e;
         ended = true;
       });
-      co_await wait_until(t, [&] { return t.running[0].started_nanos.get() != 0; });
+      std::function<bool()> runs = [&] { return t.running[0].started_nanos.get() != 0; };
+      co_await wait_until(t, std::move(runs));
       asio::steady_timer timer(t.loop, 100ms);  // it has reached the server
       co_await timer.async_wait(use_awaitable);
       const TimePoint began = Clock::now();
       t.pool->clear(pool::Pending::interrupt);
       CHECK_FALSE(ended);
-      co_await wait_until(t, [&] { return ended; });
+      std::function<bool()> has_ended = [&] { return ended; };
+      co_await wait_until(t, std::move(has_ended));
       CHECK(failure);
       CHECK(Clock::now() - began < scaled(5s));
       t.pool->ready();
       co_await t.db->query("SELECT 1");
       over = true;
-      co_await wait_until(t, [&] { return janitor_ended; });
+      std::function<bool()> janitor_has_ended = [&] { return janitor_ended; };
+      co_await wait_until(t, std::move(janitor_has_ended));
     };
     t.run(body);
   });

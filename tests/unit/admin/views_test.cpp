@@ -170,18 +170,24 @@ TEST_CASE("a call site beyond the table or not yet published is not shown") {
 }
 
 TEST_CASE("pools shows every pool in every used slot with the limit that holds there") {
-  const auto segment = sample_segment();
+  auto segment = sample_segment();
+  segment.pool_stats(1, 0).multiplexed.set(3);
+  segment.pool_stats(1, 0).leaks.set(2);
+  segment.pool_stats(1, 0).deadlocks.set(1);
   const json pools = pools_view(segment);
   REQUIRE(pools.size() == 6);
   CHECK(
-      has_all(pools[0], {"pool", "slot", "limit", "held", "idle", "leased", "connecting", "closing", "waiting", "acquires", "timeouts", "queue_full",
-                         "connects", "connect_errors", "lost", "reachable", "last_error", "acquire_wait_p50_ms", "acquire_wait_p99_ms"}));
+      has_all(pools[0], {"pool", "slot", "limit", "held", "idle", "leased", "in_flight", "connecting", "closing", "waiting", "acquires", "timeouts",
+                         "queue_full", "connects", "connect_errors", "lost", "leaks", "deadlocks", "reachable", "last_error", "acquire_wait_p50_ms", "acquire_wait_p99_ms"}));
   const json& main1 = pools[1];
   CHECK(main1["pool"] == "main");
   CHECK(main1["slot"] == 1);
   CHECK(main1["limit"] == 4);
   CHECK(main1["held"] == 2);
   CHECK(main1["acquires"] == 500);
+  CHECK(main1["in_flight"] == main1["leased"].get<int>() + 3);
+  CHECK(main1["leaks"] == 2);
+  CHECK(main1["deadlocks"] == 1);
   CHECK(main1["reachable"] == true);
   CHECK(main1["acquire_wait_p50_ms"].get<double>() > 1.0);
   CHECK(main1["acquire_wait_p50_ms"].get<double>() < 2.1);

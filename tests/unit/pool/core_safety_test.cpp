@@ -117,6 +117,7 @@ TEST_CASE("a task that waits for a connection of the exhausted pool while it hol
   CHECK(t.effects.suspicions[0].held_call_site == 3);
   CHECK(nested.held == 3 + 1);
   CHECK(t.core->numbers().suspected_deadlocks == 1);
+  CHECK(t.stats.deadlocks.get() == 1);
   CHECK_FALSE(nested.error);
 }
 

@@ -53,6 +53,7 @@ TEST_CASE("requests share the connection with the fewest in flight, and another 
   TestWaiter& sixth = t.share();
   CHECK(sixth.entry == first[2]->entry);
   CHECK(t.core->numbers().in_flight == 4);
+  CHECK(t.stats.leased.get() + t.stats.multiplexed.get() == 4);
 }
 
 TEST_CASE("the row is leased as long as any request is in flight") {
