@@ -22,6 +22,8 @@ template <>
 inline constexpr std::array<std::string_view, 3> names<Preset>{"production", "development", "test"};
 template <>
 inline constexpr std::array<std::string_view, 3> names<ResetOnReturn>{"auto", "always", "never"};
+template <>
+inline constexpr std::array<std::string_view, 3> names<Pipeline>{"off", "reads", "all"};
 
 template <class T>
 inline constexpr bool is_optional = false;

@@ -17,6 +17,7 @@ enum class Mode { process, thread };
 enum class Via { direct, proxy };
 enum class Reuse { lifo, fifo };
 enum class Preset { production, development, test };
+enum class Pipeline { off, reads, all };  // which statements of several callers may travel together on one connection
 enum class ResetOnReturn { automatic, always, never };  // "auto": only if the connection says it is dirty
 
 // `--workers 4`, `--workers auto`, `--workers web=4,jobs=2`. auto (= all = -1) means usable CPUs.
@@ -119,6 +120,9 @@ struct Pool {
   // sql
   Duration statement_timeout = 30s;     // 0: none; a per-call within(…) overrides
   std::uint32_t statement_cache = 256;  // prepared statements per connection; 0: none
+  Pipeline pipeline = Pipeline::reads;   // only where the driver can do it, and only when no connection is free
+  std::uint32_t pipeline_group = 32;     // the most statements that travel together
+  Duration pipeline_patience = 50ms;     // a group that is not done by then is taken apart
   Duration slow_statement = 1s;          // statements this long are logged; 0: none
   bool log_parameters = false;           // the slow-statement log shows parameter values
   // tls

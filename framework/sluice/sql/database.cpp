@@ -1,6 +1,7 @@
 #include <sluice/core/text.hpp>
 #include <sluice/sql/database.hpp>
 #include <sluice/sql/once_gate.hpp>
+#include <sluice/sql/pipeline.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -19,6 +20,14 @@ const SqlConnector& sql_connector(pool::Pool& pool) {
 }
 
 Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.connection()); }
+
+// A BEGIN smuggled in by query(): what comes next would run on another connection, and this one would roll back in silence.
+void refuse_open_transaction(Session& session) {
+  if (session.dialect() != Dialect::postgres || !session.in_transaction()) return;
+  session.broken = true;
+  throw SqlError(Phase::execute, Class::other, "25001", 0,
+                 "a single statement left a transaction open; its connection is closed, and what it did is rolled back: use begin() or transaction()");
+}
 
 }  // namespace
 
@@ -71,7 +80,10 @@ Database::Database(pool::Pool& pool, StatementBoard board)
     : pool_(&pool),
       connector_(&sql_connector(pool)),
       watch_(std::make_shared<StatementWatch>(pool.name(), board, pool.options().slow_statement, pool.options().log_parameters)),
-      dialect_(connector_->dialect()) {}
+      dialect_(connector_->dialect()) {
+  const bool able = connector_->sharing("SELECT 1") != Sharing::none;
+  if (able && pool.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(pool, *connector_);
+}
 
 void Database::on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script) {
   std::string script = std::move(dialect_ == Dialect::postgres ? postgres_script : dialect_ == Dialect::sqlite ? sqlite_script : mysql_script);
@@ -122,10 +134,27 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
     running.succeeded();
     co_return rows;
   }
-  pool::Lease lease = co_await acquire(overall, where);
+  pool::Lease lease;
+  const std::shared_ptr<KnownText> known = pipeline_ ? pipeline_->look_up(statement.sql) : nullptr;
+  if (known && known->sharing != Sharing::none && known->quick()) {
+    if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
+    lease = pool_->try_acquire(where);
+    if (!lease) {
+      Rows rows;
+      const bool arrived = co_await Pipeline::travel(pipeline_, statement, known, running, overall, where, rows);
+      if (arrived) {
+        running.succeeded();
+        co_return rows;
+      }
+    }
+  }
+  if (!lease) lease = co_await acquire(overall, where);
   Session& session = session_of(lease);
   running.on(session);
+  const TimePoint began = known ? Clock::now() : TimePoint();
   Rows rows = co_await session.run(std::move(statement), statement_deadline(overall));
+  if (known) known->learn(Clock::now() - began);
+  refuse_open_transaction(session);
   running.succeeded();
   co_return rows;
 }

@@ -31,6 +31,8 @@
 
 namespace sluice::sql {
 
+class Pipeline;
+
 class Database {
  public:
   // Throws sluice::Error naming the pool if its driver does not speak SQL. Statements are counted and shown on `board`.
@@ -139,6 +141,7 @@ class Database {
   Dialect dialect_;
   std::shared_ptr<FirstUse> first_use_;
   std::weak_ptr<Gathering> gathering_;
+  std::shared_ptr<Pipeline> pipeline_;  // null: every statement has a connection of its own
 };
 
 template <class Body>

@@ -67,6 +67,11 @@ awaitable<std::uint64_t> Session::bulk_end(Deadline) {
   co_return bulk_count_;
 }
 
+awaitable<void> Session::run_group(std::span<GroupMember* const>, bool, Duration) {
+  not_here("a group of statements", dialect());
+  co_return;
+}
+
 awaitable<void> Session::listen(std::string, Deadline) {
   not_here("LISTEN", dialect());
   co_return;

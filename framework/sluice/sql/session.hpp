@@ -8,7 +8,9 @@
 #include <sluice/sql/value.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +77,31 @@ struct BulkTarget {
   std::vector<std::string> columns;
 };
 
+// With whom a statement of autocommit may travel on one connection (pools.<name>.pipeline).
+enum class Sharing : std::uint8_t {
+  none,   // with nobody
+  reads,  // with other reads, in one read-only transaction
+  chain,  // with all that are not `none`, each in a transaction of its own
+};
+
+// One statement of a group: statements of several callers that one connection runs together.
+struct GroupMember {
+  enum class Outcome : std::uint8_t {
+    open,
+    done,    // `rows`; what it changed is committed
+    failed,  // `failure`, its own
+    again,   // nothing of it remains, because of somebody else: run it again
+    alone,   // nothing of it remains, and a connection of its own may suit it better
+  };
+  Statement statement;
+  Deadline deadline;  // may come closer while the group runs; then Session::hurry()
+  Outcome outcome = Outcome::open;
+  bool unfit = false;  // with `alone`: the server refuses it in company, now and later
+  bool slow = false;   // with `alone`: it ran when the group lost patience
+  Rows rows;
+  std::exception_ptr failure;
+};
+
 // A message of LISTEN/NOTIFY.
 struct Notification {
   std::string channel;
@@ -109,6 +136,12 @@ class Session : public pool::Connection {
   virtual awaitable<void> bulk_begin(BulkTarget target, Deadline deadline);
   virtual awaitable<void> bulk_rows(std::vector<Value> cells, Deadline deadline);  // row after row
   virtual awaitable<std::uint64_t> bulk_end(Deadline deadline);
+  // Runs statements whose Sharing allows it together, and returns when each has its outcome; the members outlive it. `chained`: each in
+  // a transaction of its own; else all are reads. One alone runs like by run(). Past `patience`, and past a member's deadline,
+  // what runs is cancelled on the server. Throws only what concerns all of them (then each that is still open has failed with it).
+  virtual awaitable<void> run_group(std::span<GroupMember* const> members, bool chained, Duration patience);
+  // A deadline of a member of the running group has changed. No group: nothing.
+  virtual void hurry() noexcept {}
   // Begins to listen; next_notification() waits for a message, TimedOut at the deadline.
   virtual awaitable<void> listen(std::string channel, Deadline deadline);
   virtual awaitable<Notification> next_notification(Deadline deadline);
@@ -139,6 +172,8 @@ class SqlConnector : public pool::Connector {
   virtual bool gathers(const Statement&) const noexcept { return false; }
   void interrupt(pool::Connection& connection) noexcept override { static_cast<Session&>(connection).interrupt(); }
   bool may_reclaim(const pool::Connection& connection) const noexcept override { return static_cast<const Session&>(connection).at_rest(); }
+  // What the text alone tells; asked once for each text. The default: none, and Session::run_group is never called.
+  virtual Sharing sharing(std::string_view /*sql*/) const { return Sharing::none; }
 };
 
 }  // namespace sluice::sql

@@ -3,6 +3,7 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/postgres/inspector.hpp>
+#include <sluice/drivers/postgres/sharing.hpp>
 
 namespace sluice::postgres {
 namespace {
@@ -34,6 +35,8 @@ awaitable<std::unique_ptr<pool::Connection>> PostgresConnector::connect(Deadline
   std::unique_ptr<PostgresSession> session = co_await dialer_.dial(deadline);
   co_return session;
 }
+
+sql::Sharing PostgresConnector::sharing(std::string_view sql) const { return sharing_of(sql); }
 
 awaitable<void> PostgresConnector::ping(pool::Connection& connection, Deadline deadline) { return session_of(connection).ping(deadline); }
 

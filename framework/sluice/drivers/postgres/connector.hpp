@@ -15,6 +15,7 @@ class PostgresConnector final : public sql::SqlConnector {
   // Confirmed: goodbye, then the server's orderly end of stream.
   awaitable<pool::CloseResult> close(std::unique_ptr<pool::Connection> connection, Deadline deadline) noexcept override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::postgres; }
+  sql::Sharing sharing(std::string_view sql) const override;
 
  private:
   Dialer dialer_;

@@ -40,6 +40,8 @@ class PostgresSession final : public sql::Session {
   awaitable<void> bulk_begin(sql::BulkTarget target, Deadline deadline) override;
   awaitable<void> bulk_rows(std::vector<sql::Value> cells, Deadline deadline) override;
   awaitable<std::uint64_t> bulk_end(Deadline deadline) override;
+  awaitable<void> run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) override;
+  void hurry() noexcept override { wire_->wake(); }
   awaitable<void> listen(std::string channel, Deadline deadline) override;
   awaitable<sql::Notification> next_notification(Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::postgres; }
@@ -62,6 +64,7 @@ class PostgresSession final : public sql::Session {
  private:
   class Turn;
   class Stream;
+  class GroupTrip;
   // How long an answer is waited for, and whether that was too long already.
   struct Patience {
     Deadline deadline;

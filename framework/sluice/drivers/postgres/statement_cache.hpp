@@ -2,6 +2,7 @@
 // statement only once the server confirmed it, and deallocates what make_room() names.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <list>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace sluice::postgres {
 
@@ -32,13 +34,26 @@ class StatementCache {
     if (index_.size() < capacity_ || entries_.empty()) return std::nullopt;
     return entries_.back().name;
   }
+  // The names of so many that were used least.
+  std::vector<std::string> victims(std::size_t count) const {
+    std::vector<std::string> names;
+    for (auto entry = entries_.rbegin(); entry != entries_.rend() && names.size() < count; ++entry) names.push_back(entry->name);
+    return names;
+  }
+  // After the server let the statement of this name go.
+  void drop(std::string_view name) {
+    const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+    if (entry == entries_.end()) return;
+    index_.erase(entry->key);
+    entries_.erase(entry);
+  }
   // After the server let the victim go.
   void drop_victim() {
     index_.erase(entries_.back().key);
     entries_.pop_back();
   }
 
-  // REQUIRES: size() < capacity(), and the key is not present.
+  // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
   void insert(std::string key, std::string name) {
     entries_.push_front(Entry{std::move(key), std::move(name)});
     index_.emplace(entries_.front().key, entries_.begin());

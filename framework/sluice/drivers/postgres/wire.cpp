@@ -77,6 +77,8 @@ awaitable<Wake> Wire::wait(bool read, bool write, Deadline deadline) {
   co_return Wake::ready;
 }
 
+void Wire::wake() noexcept { signal_->timer.cancel(); }
+
 // A reset that libpq met first is not seen again by read(), which then returns 0 like an orderly end.
 bool Wire::was_reset() const noexcept {
   tcp_info info = {};

@@ -36,6 +36,8 @@ class Wire {
 
   // Until the socket is readable or writable as asked, the deadline passes, or the coroutine is cancelled. May wake early.
   awaitable<Wake> wait(bool read, bool write, Deadline deadline);
+  // Wakes who waits.
+  void wake() noexcept;
 
   // Says goodbye, frees the PGconn, and waits for the server's orderly end of stream. True: seen, so the server's process is
   // gone; or no connect ever went through. False: reset, error or deadline. Goes on even if the coroutine is cancelled

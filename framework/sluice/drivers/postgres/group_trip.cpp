@@ -1,0 +1,300 @@
+// A group's way through libpq's pipeline mode: what Group decides, sent and read. The connection is in that mode only meanwhile.
+#include <sluice/core/log.hpp>
+#include <sluice/core/text.hpp>
+#include <sluice/drivers/postgres/group.hpp>
+#include <sluice/drivers/postgres/turn.hpp>
+
+#include <libpq-fe.h>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::postgres {
+namespace {
+
+// How long the server may take to tell what became of a cancelled group.
+constexpr Duration cancel_patience = 2s;
+
+const std::string begin_reads = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
+const std::string begin_chain = "BEGIN";
+const std::string next_link = "COMMIT AND CHAIN";
+const std::string last_commit = "COMMIT";
+
+GroupKind kind_of(std::size_t members, bool chained) { return members == 1 ? GroupKind::single : chained ? GroupKind::chain : GroupKind::reads; }
+
+}  // namespace
+
+class PostgresSession::GroupTrip {
+ public:
+  GroupTrip(PostgresSession& session, std::span<sql::GroupMember* const> members, bool chained)
+      : session_(session), connection_(session.wire_->get()), members_(members), group_(kind_of(members.size(), chained), members.size()), reused_(members.size()) {}
+
+  // Queues everything; what is wrong with one statement's parameters fails that one only. Throws if libpq cannot take it.
+  void send() {
+    PQenterPipelineMode(connection_);
+    session_.unfinished_ = true;
+    if (group_.kind() == GroupKind::reads) utility(begin_reads, Sent::What::begin, Sent::nobody);
+    if (group_.kind() == GroupKind::chain) utility(begin_chain, Sent::What::begin, Sent::nobody);
+    std::uint32_t before = Sent::nobody;
+    for (std::uint32_t at = 0; at < members_.size(); ++at) {
+      sql::GroupMember& member = *members_[at];
+      try {
+        const Parameters parameters(member.statement.parameters, member.statement.sql);
+        if (group_.kind() == GroupKind::chain && before != Sent::nobody) utility(next_link, Sent::What::commit, before);
+        before = Sent::nobody;  // it has its COMMIT
+        statement(member.statement.sql, parameters, Sent::What::execute, at);
+        before = at;
+      } catch (const sql::SqlError& e) {
+        if (e.phase() == sql::Phase::lost) throw;
+        member.failure = std::current_exception();
+        group_.not_sent(at);
+      }
+    }
+    if (group_.kind() == GroupKind::reads) utility(last_commit, Sent::What::commit, Sent::nobody);
+    if (group_.kind() == GroupKind::chain) utility(last_commit, Sent::What::commit, before);
+    if (group_.kind() != GroupKind::single) make_room();
+    require(PQpipelineSync(connection_), last_commit);
+    group_.sent(Sent::What::sync);
+  }
+
+  // Until every answer was read. Returns early when the connection is lost.
+  awaitable<void> read(Duration patience) {
+    const TimePoint began = Clock::now();
+    const TimePoint parted = group_.kind() == GroupKind::single || patience > TimePoint::max() - began ? TimePoint::max() : began + patience;
+    Deadline word;
+    for (;;) {
+      const int pending = PQflush(connection_);
+      take();
+      if (group_.over()) co_return;
+      if (PQstatus(connection_) != CONNECTION_OK) co_return lost(nullptr);
+      const Deadline until = group_.was_cancel_asked() ? word : earlier(Deadline{parted}, soonest());
+      const Wake wake = co_await session_.wire_->wait(true, pending == 1, until);
+      if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+      if (wake == Wake::ready) {
+        // A failure is not the end of reading: the server's last words may be in the buffer already.
+        PQconsumeInput(connection_);
+        continue;
+      }
+      if (group_.was_cancel_asked()) co_return lost(nullptr);
+      // The whole group is at the head of its connection, so a cancel reaches nobody else's; and it is awaited until it can hit
+      // nothing that comes later.
+      group_.cancel_asked();
+      word = Deadline::after(std::min<Duration>(session_.close_timeout_, cancel_patience));
+      const bool asked = co_await cancel_on_server(connection_, word);
+      if (!asked) co_return lost(nullptr);
+    }
+  }
+
+  // The server's side is as it was before: no pipeline, no transaction, no statement that fits nothing any more.
+  awaitable<void> leave() {
+    if (session_.broken) co_return;
+    if (!PQexitPipelineMode(connection_)) {
+      log::warning(text("postgres: a group of statements left answers behind: ", PQerrorMessage(connection_)));
+      session_.broken = true;
+      co_return;
+    }
+    session_.answered(nullptr, label());
+    if (session_.in_transaction()) {
+      const Result rolled_back = co_await session_.simple("ROLLBACK", Deadline::after(cancel_patience));
+      session_.check(rolled_back.get(), sql::Phase::execute, "ROLLBACK");
+    }
+    for (const std::string& name : stale_) {
+      const Result gone = co_await session_.simple("DEALLOCATE " + name, Deadline::after(cancel_patience));
+    }
+  }
+
+  void settle() {
+    for (std::size_t at = 0; at < members_.size(); ++at) {
+      sql::GroupMember& member = *members_[at];
+      member.outcome = group_.outcome(at);
+      member.unfit = group_.unfit(at);
+      member.slow = group_.slow(at);
+      if (member.outcome == Group::Outcome::failed && !member.failure) member.failure = lost_error(member.statement.sql);
+      if (member.outcome != Group::Outcome::done) member.rows = sql::Rows();
+    }
+  }
+
+  std::string label() const { return members_.size() == 1 ? members_.front()->statement.sql : text("a group of ", members_.size(), " statements"); }
+
+ private:
+  Deadline soonest() const {
+    Deadline soonest;
+    for (std::size_t at = 0; at < members_.size(); ++at) soonest = earlier(soonest, members_[at]->deadline);
+    return soonest;
+  }
+
+  void require(int ok, const std::string& sql) { session_.sent(ok, sql); }
+
+  void utility(const std::string& sql, Sent::What what, std::uint32_t member) {
+    static const Parameters none({});
+    statement(sql, none, what, member);
+  }
+
+  // By its prepared form, which is made on the way if there is none: the server is known to have it only when it said so.
+  void statement(const std::string& sql, const Parameters& parameters, Sent::What what, std::uint32_t member) {
+    const std::string key = sql + parameters.signature();
+    std::string name;
+    if (const std::string* known = session_.cache_.find(key)) {
+      name = *known;
+      if (what == Sent::What::execute) reused_[member] = true;
+    } else if (session_.cache_.capacity() > 0) {
+      const auto [made, is_new] = coming_.try_emplace(key);
+      if (is_new) {
+        made->second = text("sluice_", session_.next_statement_++);
+        if (!PQsendPrepare(connection_, made->second.c_str(), sql.c_str(), parameters.count(), parameters.types())) {
+          coming_.erase(made);
+          require(0, sql);
+        }
+        group_.sent(Sent::What::prepare, member);
+        preparing_.push_back(key);
+      }
+      name = made->second;
+    }
+    const int ok = name.empty() ? PQsendQueryParams(connection_, sql.c_str(), parameters.count(), parameters.types(), parameters.values(),
+                                                    parameters.lengths(), parameters.formats(), 0)
+                                : PQsendQueryPrepared(connection_, name.c_str(), parameters.count(), parameters.values(), parameters.lengths(),
+                                                      parameters.formats(), 0);
+    require(ok, sql);
+    group_.sent(what, member);
+  }
+
+  // Behind the COMMIT, where its failure touches nobody.
+  void make_room() {
+    const std::size_t size = session_.cache_.size() + coming_.size(), capacity = session_.cache_.capacity();
+    if (size <= capacity) return;
+    for (std::string& name : session_.cache_.victims(size - capacity)) {
+      const std::string sql = "DEALLOCATE " + name;
+      require(PQsendQueryParams(connection_, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0), sql);
+      group_.sent(Sent::What::deallocate);
+      leaving_.push_back(std::move(name));
+    }
+  }
+
+  // What has come so far.
+  void take() {
+    for (int nothing = 0; !group_.over() && nothing < 2 && !PQisBusy(connection_);) {
+      Result result(PQgetResult(connection_));
+      if (!result) {
+        nothing = answer_ ? 0 : nothing + 1;
+        if (answer_) finish();
+        continue;
+      }
+      nothing = 0;
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+        log::warning("postgres: COPY was begun on a connection that several statements share; the connection is closed");
+        return lost(nullptr);
+      }
+      if (status != PGRES_PIPELINE_ABORTED && status != PGRES_PIPELINE_SYNC && ends_connection(result.get())) return lost(result.get());
+      const bool sync = status == PGRES_PIPELINE_SYNC;
+      if (sync && answer_) finish();
+      if (!answer_ || PQresultStatus(answer_.get()) != PGRES_FATAL_ERROR) answer_ = std::move(result);
+      if (sync) finish();
+    }
+  }
+
+  // The answer to the message at the head is complete.
+  void finish() {
+    const Result answer = std::move(answer_);
+    const Sent head = group_.head();
+    const ExecStatusType status = PQresultStatus(answer.get());
+    std::string key, name;
+    if (head.what == Sent::What::prepare) {
+      key = std::move(preparing_.front());
+      preparing_.pop_front();
+    } else if (head.what == Sent::What::deallocate) {
+      name = std::move(leaving_.front());
+      leaving_.pop_front();
+    }
+    if (status == PGRES_PIPELINE_ABORTED) return group_.skipped();
+    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) return refuse(head, answer.get());
+    if (head.what == Sent::What::commit && std::string_view(PQcmdStatus(answer.get())) != "COMMIT") {
+      // Somebody's statement had ended the transaction: nobody knows what stands.
+      log::warning("postgres: a COMMIT was answered with something else; the connection is closed");
+      return lost(nullptr);
+    }
+    if (head.what == Sent::What::execute) members_[head.member]->rows = sql::Rows(decode_result(answer.get()));
+    if (head.what == Sent::What::prepare) session_.cache_.insert(key, coming_.at(key));
+    if (head.what == Sent::What::deallocate) session_.cache_.drop(name);
+    group_.ok();
+  }
+
+  void refuse(const Sent& head, const pg_result* error) {
+    const std::string code = sqlstate_of(error);
+    const bool somebodys = head.member != Sent::nobody;
+    Refusal refusal;
+    refusal.sqlstate = code;
+    refusal.reused = somebodys && reused_[head.member];
+    refusal.expired = somebodys && members_[head.member]->deadline.passed(Clock::now());
+    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == "26000")) forget(members_[head.member]->statement, code);
+    const std::uint32_t whose = group_.refused(refusal);
+    if (whose == Sent::nobody) return;
+    sql::GroupMember& member = *members_[whose];
+    if (code == "57014" && group_.was_cancel_asked()) {
+      member.failure = std::make_exception_ptr(
+          TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(member.statement.sql)));
+      return;
+    }
+    const sql::Phase phase = head.what == Sent::What::prepare   ? sql::Phase::prepare
+                             : head.what == Sent::What::execute ? sql::Phase::execute
+                                                                : sql::Phase::commit;
+    member.failure = std::make_exception_ptr(server_error(error, phase, member.statement.sql));
+  }
+
+  void forget(const sql::Statement& statement, const std::string& code) {
+    const std::string key = statement.sql + Parameters(statement.parameters).signature();
+    const std::string* name = session_.cache_.find(key);
+    if (!name) return;
+    if (code == "0A000") stale_.push_back(*name);
+    session_.cache_.erase(key);
+  }
+
+  void lost(const pg_result* last) {
+    try {
+      session_.lost(last, label());
+    } catch (const std::exception& e) {
+      why_lost_ = e.what();
+    }
+    group_.lost();
+  }
+
+  std::exception_ptr lost_error(const std::string& sql) const {
+    const std::string shown = sql::shorten(sql);
+    if (group_.was_cancel_asked() && members_.size() == 1)
+      return std::make_exception_ptr(TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + shown));
+    return std::make_exception_ptr(
+        sql::SqlError(sql::Phase::lost, sql::Class::connection, "08006", 0, text(why_lost_, "; what became of this is unknown: ", shown), shown));
+  }
+
+  PostgresSession& session_;
+  PGconn* connection_;
+  std::span<sql::GroupMember* const> members_;
+  Group group_;
+  Result answer_;                                        // of the head, so far
+  std::vector<bool> reused_;                             // members whose prepared form is older than the group
+  std::unordered_map<std::string, std::string> coming_;  // key → name, prepared on the way
+  std::deque<std::string> preparing_;                    // keys, in the order of the answers
+  std::deque<std::string> leaving_;                      // names to be deallocated, likewise
+  std::vector<std::string> stale_;
+  std::string why_lost_;
+};
+
+awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) {
+  GroupTrip trip(*this, members, chained);
+  const Turn turn(*this, members.front()->statement.sql);
+  if (members.size() == 1 && cache_.victim()) {
+    // Alone it has no COMMIT of its own, behind which room could be made.
+    const std::string name = *cache_.victim();
+    const Result gone = co_await simple("DEALLOCATE " + name, Deadline::after(cancel_patience));
+    if (PQresultStatus(gone.get()) == PGRES_COMMAND_OK || sqlstate_of(gone.get()) == "26000") cache_.drop(name);
+  }
+  trip.send();
+  co_await trip.read(patience);
+  trip.settle();
+  co_await trip.leave();
+}
+
+}  // namespace sluice::postgres

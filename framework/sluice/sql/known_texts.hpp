@@ -1,0 +1,71 @@
+// What a pool has learned about its statements' texts: with whom each may travel, and whether it is quick enough to be company for
+// others. Pure; bounded: beyond `capacity` texts everything is forgotten and learned anew.
+#pragma once
+
+#include <sluice/core/clock.hpp>
+#include <sluice/sql/session.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace sluice::sql {
+
+struct KnownText {
+  Sharing sharing = Sharing::none;
+  bool measured = false;
+  Duration takes{};  // on a connection of its own, lately
+
+  // A statement in company keeps others waiting: only what is known to take less than this travels.
+  static constexpr Duration quick_enough = 5ms;
+  bool quick() const noexcept { return measured && takes < quick_enough; }
+  // It ran alone and took so long. A first run, which prepares and finds everything cold, is soon forgotten.
+  void learn(Duration took) noexcept {
+    takes = !measured ? took : took < takes ? (takes + took) / 2 : (takes * 7 + took) / 8;
+    measured = true;
+  }
+  // A group that was expected to take so long took less. Each has its part in that; who runs alone under load is measured with the
+  // load, and would be thought slow for ever.
+  void learn_in_company(Duration took, Duration expected) noexcept {
+    if (expected > Duration::zero()) takes = (takes + Duration(static_cast<Duration::rep>(static_cast<double>(takes.count()) * took / expected))) / 2;
+  }
+  // A group with it took far too long: it is to be measured again before it has company.
+  void suspect() noexcept { measured = false; }
+};
+
+class KnownTexts {
+ public:
+  explicit KnownTexts(std::size_t capacity = 4096) : capacity_(capacity) {}
+
+  // `judge(text)` gives the Sharing of a text that is new. A pointer outlives its being forgotten.
+  template <class Judge>
+  const std::shared_ptr<KnownText>& find(std::string_view text, Judge&& judge) {
+    if (const auto known = texts_.find(text); known != texts_.end()) [[likely]]
+      return known->second;
+    if (texts_.size() >= capacity_) texts_.clear();
+    auto fresh = std::make_shared<KnownText>();
+    fresh->sharing = judge(text);
+    return texts_.emplace(std::string(text), std::move(fresh)).first->second;
+  }
+  std::size_t size() const noexcept { return texts_.size(); }
+
+ private:
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::size_t capacity_;
+  std::unordered_map<std::string, std::shared_ptr<KnownText>, Hash, std::equal_to<>> texts_;
+};
+
+// How many of `waiting` statements one connection takes along while `carriers` connections do so: twice its even part, for its turn
+// comes half as often then. A few that wait are spread, so that they run side by side; many make groups worth their while.
+constexpr std::size_t group_size(std::size_t waiting, std::size_t carriers, std::size_t most) noexcept {
+  const std::size_t even = (2 * waiting + carriers - 1) / std::max<std::size_t>(carriers, 1);
+  return std::clamp<std::size_t>(waiting <= carriers ? 1 : even, 1, std::max<std::size_t>(most, 1));
+}
+
+}  // namespace sluice::sql

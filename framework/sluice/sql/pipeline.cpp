@@ -1,0 +1,316 @@
+#include <sluice/core/log.hpp>
+#include <sluice/core/text.hpp>
+#include <sluice/sql/pipeline.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace sluice::sql {
+namespace {
+
+// So long a carrier goes on with one connection before it takes its turn in the pool's queue again: the pool ages, lends and replaces
+// connections only when they come back.
+constexpr Duration shift = 100ms;
+// What a group should take, and how late it may be before its members are no company any more.
+constexpr Duration group_takes = 5ms, group_is_late = 20ms;
+// So often a statement may lose its group to others before it goes alone.
+constexpr unsigned most_tries = 2;
+// Longer texts are not remembered, and travel with nobody.
+constexpr std::size_t longest_text = 4096;
+// Past its deadline a caller on the way waits so long for the group, which is cancelled on the server then.
+constexpr Duration farewell = 2500ms;
+
+Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.connection()); }
+
+}  // namespace
+
+struct Pipeline::Traveller : GroupMember {
+  std::shared_ptr<KnownText> text;
+  Deadline overall;                            // of the call
+  TimePoint since{};
+  Duration timeout{};                          // of the statement once it travels, where the call brings none; 0: none
+  unsigned tries = 0;
+  bool over = false;                           // its outcome is its caller's to see
+  Session* session = nullptr;                  // while it travels
+  asio::steady_timer* caller = nullptr;        // what its caller waits on; null: nobody does
+  StatementWatch::Running* running = nullptr;  // the caller's
+  boost::source_location where;
+
+  TimePoint patient_until(Deadline boarding) const noexcept {
+    if (!session) return boarding.at;
+    return deadline.is_never() ? deadline.at : deadline.at + farewell;
+  }
+  void end(Outcome how) {
+    outcome = how;
+    over = true;
+    if (caller) caller->cancel();
+  }
+};
+
+// A caller's place, until it leaves, whatever makes it leave.
+class Pipeline::Seat {
+ public:
+  Seat(Pipeline& pipeline, Ticket ticket) : pipeline_(pipeline), ticket_(std::move(ticket)) {}
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+  ~Seat() { pipeline_.leave(ticket_); }
+
+ private:
+  Pipeline& pipeline_;
+  Ticket ticket_;
+};
+
+Pipeline::Pipeline(pool::Pool& pool, const SqlConnector& connector)
+    : pool_(&pool),
+      connector_(&connector),
+      all_(pool.options().pipeline == config::Pipeline::all),
+      most_(pool.options().pipeline_group),
+      patience_(pool.options().pipeline_patience) {}
+
+std::shared_ptr<KnownText> Pipeline::look_up(std::string_view sql) {
+  if (sql.size() > longest_text) return nullptr;
+  return texts_.find(sql, [this](std::string_view text) {
+    const Sharing sharing = connector_->sharing(text);
+    return sharing == Sharing::reads || all_ ? sharing : Sharing::none;
+  });
+}
+
+void Pipeline::refuse_if_full() const {
+  const auto& limit = pool_->options().queue_limit;
+  if (!limit || waiting_.size() < *limit) return;
+  const pool::Numbers n = pool_->numbers();
+  throw pool::PoolError(pool::Phase::queue_full,
+                        text("pool '", pool_->name(), "': no idle connection and queue_limit ", *limit, " is reached (queue full): ", n.leased, " leased, ",
+                             waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held),
+                        n, pool_->last_connect_error());
+}
+
+void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
+  if (traveller.session) throw TimedOut("the statement did not end before its deadline: " + shorten(traveller.statement.sql));
+  const pool::Numbers n = pool_->numbers();
+  const std::string& cause = pool_->last_connect_error();
+  throw pool::PoolError(pool::Phase::wait_timeout,
+                        text("pool '", pool_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased,
+                             " leased, ", n.idle, " idle, ", n.connecting, " connecting, ", waiting_.size(), " statements waiting for company, limit ",
+                             n.limit, ", held ", n.held, cause.empty() ? "" : "; last connect error: ", cause),
+                        n, cause);
+}
+
+awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, const Statement& statement, std::shared_ptr<KnownText> known,
+                                 StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows) {
+  self->refuse_if_full();
+  const auto executor = co_await asio::this_coro::executor;
+  const Duration longest = self->pool_->options().acquire_timeout;
+  const auto traveller = std::make_shared<Traveller>();
+  traveller->statement = statement;
+  traveller->text = std::move(known);
+  traveller->overall = overall;
+  traveller->since = Clock::now();
+  traveller->timeout = self->pool_->options().statement_timeout;
+  traveller->running = &running;
+  traveller->where = where;
+  const Deadline boarding = longest > Duration::zero() ? earlier(overall, Deadline{traveller->since + longest}) : overall;
+  asio::steady_timer timer(executor);
+  traveller->caller = &timer;
+  const Seat seat(*self, traveller);
+  self->waiting_.push_back(traveller);
+  self->summon(executor, where);
+  while (!traveller->over) {
+    timer.expires_at(traveller->patient_until(boarding));
+    error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(use_awaitable, ignored));
+    if (traveller->over) break;
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+    const TimePoint now = Clock::now();
+    if (now >= traveller->patient_until(boarding)) self->throw_late(*traveller, now);
+  }
+  if (traveller->outcome == GroupMember::Outcome::failed) std::rethrow_exception(traveller->failure);
+  if (traveller->outcome != GroupMember::Outcome::done) co_return false;
+  rows = std::move(traveller->rows);
+  co_return true;
+}
+
+// The caller of this one is gone or served. On the way it cannot be called back: its result is dropped, and if it is late the server is
+// told to end it. A short moment is given, because most are done by then.
+void Pipeline::leave(const Ticket& ticket) noexcept {
+  ticket->caller = nullptr;
+  ticket->running = nullptr;
+  if (ticket->over) return;
+  if (ticket->session) {
+    ticket->deadline = earlier(ticket->deadline, Deadline::after(10ms));
+    ticket->session->hurry();
+    return;
+  }
+  std::erase(waiting_, ticket);
+}
+
+// ---- carriers
+
+// No more than could get a connection; but one in any case, so that others see that more could be used, and lend.
+std::uint32_t Pipeline::most_summoned() const noexcept {
+  const std::uint32_t limit = pool_->numbers().limit;
+  return limit > carriers_ ? limit - carriers_ : 1;
+}
+
+// As many as there are statements, so that the pool opens connections for them as for anybody.
+void Pipeline::summon(const asio::any_io_executor& executor, boost::source_location where) {
+  if (summoned_ >= waiting_.size() || summoned_ >= most_summoned()) return;
+  ++summoned_;
+  // On the loop itself: a caller's own executor may carry its task, and a carrier is nobody's.
+  auto& loop = static_cast<asio::io_context&>(asio::query(executor, asio::execution::context));
+  const auto rethrow = [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);
+  };
+  asio::co_spawn(loop, carry(shared_from_this(), where), rethrow);
+}
+
+awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_location where) {
+  struct Count {
+    std::uint32_t* number;
+    ~Count() { --*number; }
+  };
+  const auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_awaitable);  // out of the task of whoever summoned it
+  pool::Lease lease;
+  std::exception_ptr failure;
+  std::size_t how_many = SIZE_MAX;
+  bool try_again = false;
+  {
+    const Count summoned{&self->summoned_};
+    if (self->waiting_.empty()) co_return;  // then the pool may be gone, too
+    try {
+      lease = co_await self->pool_->acquire(where);
+    } catch (const pool::PoolError& e) {
+      failure = std::current_exception();
+      how_many = self->concerned_by(e.phase());
+      try_again = e.phase() != pool::Phase::queue_full;
+    } catch (const std::exception&) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) {
+    self->fail(failure, how_many);
+    if (try_again && !self->waiting_.empty()) self->summon(executor, where);
+    co_return;
+  }
+  ++self->carriers_;
+  const Count carrying{&self->carriers_};
+  const TimePoint until = Clock::now() + shift;
+  for (;;) {
+    Party party = self->take();
+    if (party.empty()) break;
+    co_await perform(self, lease, party);
+    if (lease->broken) break;
+    // Those who were answered may ask again first.
+    co_await asio::post(executor, use_awaitable);
+    // Somebody waits here, so the pool is there.
+    if (self->waiting_.empty() || Clock::now() >= until || self->pool_->numbers().waiting > self->summoned_) break;
+  }
+  lease.release();
+  if (!self->waiting_.empty()) self->summon(executor, self->waiting_.front()->where);
+}
+
+Duration Pipeline::together(const Party& party) noexcept {
+  Duration sum{};
+  for (const Ticket& ticket : party) sum += ticket->text->takes;
+  return sum;
+}
+
+Pipeline::Party Pipeline::take() {
+  Party party;
+  const std::size_t size = group_size(waiting_.size(), carriers_, most_);
+  Duration takes{};
+  while (!waiting_.empty() && party.size() < size) {
+    takes += waiting_.front()->text->takes;
+    if (!party.empty() && takes > group_takes) break;
+    party.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return party;
+}
+
+awaitable<void> Pipeline::perform(std::shared_ptr<Pipeline> self, pool::Lease& lease, Party& party) {
+  // However this ends, also with the loop: nobody refers to the session any more.
+  struct Aboard {
+    Party& party;
+    ~Aboard() {
+      for (const Ticket& ticket : party) ticket->session = nullptr;
+    }
+  };
+  Session& session = session_of(lease);
+  const TimePoint began = Clock::now();
+  std::vector<GroupMember*> members;
+  members.reserve(party.size());
+  bool chained = false;
+  for (const Ticket& ticket : party) {
+    ticket->session = &session;
+    ticket->outcome = GroupMember::Outcome::open;
+    ticket->deadline = ticket->overall.is_never() && ticket->timeout > Duration::zero() ? Deadline{began + ticket->timeout} : ticket->overall;
+    chained = chained || ticket->text->sharing == Sharing::chain;
+    if (ticket->running) ticket->running->on(session);
+    members.push_back(ticket.get());
+  }
+  std::exception_ptr failure;
+  {
+    const Aboard aboard{party};
+    try {
+      co_await session.run_group(members, chained, self->patience_);
+    } catch (const std::exception&) {
+      failure = std::current_exception();
+    }
+  }
+  for (const Ticket& ticket : party) {
+    if (ticket->outcome != GroupMember::Outcome::open) continue;
+    ticket->outcome = GroupMember::Outcome::failed;
+    ticket->failure = failure;
+  }
+  self->arrive(party, Clock::now() - began);
+}
+
+void Pipeline::arrive(Party& party, Duration took) {
+  using Outcome = GroupMember::Outcome;
+  const bool late = party.size() > 1 && took > group_is_late;
+  if (party.size() == 1) {
+    if (party.front()->outcome == Outcome::done) party.front()->text->learn(took);
+  } else if (const Duration expected = together(party); took < expected) {
+    for (const Ticket& ticket : party) ticket->text->learn_in_company(took, expected);
+  }
+  std::size_t again = 0;
+  for (const Ticket& ticket : party) {
+    if (late || ticket->slow) ticket->text->suspect();
+    if (ticket->unfit) ticket->text->sharing = Sharing::none;
+    if (ticket->outcome == Outcome::again && !ticket->caller) ticket->over = true;  // nobody wants it any more
+    if (ticket->outcome == Outcome::again && ticket->caller && ++ticket->tries <= most_tries) {
+      waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), ticket);  // they came first
+      continue;
+    }
+    if (!ticket->over) ticket->end(ticket->outcome);
+  }
+}
+
+// How many of those who wait it concerns that a carrier got no connection.
+std::size_t Pipeline::concerned_by(pool::Phase phase) const noexcept {
+  switch (phase) {
+    case pool::Phase::wait_timeout: return 0;  // each has a timer of its own
+    case pool::Phase::queue_full: return carriers_ + summoned_ > 1 ? 0 : SIZE_MAX;  // others are on their way with a connection
+    case pool::Phase::hook:
+    case pool::Phase::validation: return 1;  // like any caller's
+    default: return SIZE_MAX;  // there will be none
+  }
+}
+
+void Pipeline::fail(const std::exception_ptr& failure, std::size_t how_many) {
+  for (; how_many > 0 && !waiting_.empty(); --how_many) {
+    const Ticket ticket = std::move(waiting_.front());
+    waiting_.pop_front();
+    ticket->failure = failure;
+    ticket->end(GroupMember::Outcome::failed);
+  }
+}
+
+}  // namespace sluice::sql

@@ -1,0 +1,73 @@
+// Statements that found no connection free, and travel together when one comes (pools.<name>.pipeline). One loop's own.
+//
+// They wait here in the order of their coming, for no connection in particular. Carriers wait in the pool's own queue like any caller;
+// one that gets a connection takes a group along (Session::run_group), then the next one, for a short while, as long as nobody
+// else waits for a connection. So a slow statement holds up its own group at most, and that only until pipeline_patience.
+// What the group could not bring to its end travels again, twice at most, then it is handed back to run alone.
+//
+// Bounded: as many wait as may wait for a connection (queue_limit), as long as they may (acquire_timeout); one group at a time is on
+// a connection, of pipeline_group statements, and of so many that they should take 5 ms.
+#pragma once
+
+#include <sluice/core/asio.hpp>
+#include <sluice/pool/pool.hpp>
+#include <sluice/sql/known_texts.hpp>
+#include <sluice/sql/session.hpp>
+#include <sluice/sql/statement_watch.hpp>
+
+#include <boost/assert/source_location.hpp>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace sluice::sql {
+
+class Pipeline : public std::enable_shared_from_this<Pipeline> {
+ public:
+  // Both must outlive whoever waits here.
+  Pipeline(pool::Pool& pool, const SqlConnector& connector);
+
+  // What is known of the statement's text, judged by what the options allow.
+  std::shared_ptr<KnownText> look_up(std::string_view sql);
+
+  // Waits for a connection and for the group. True: `rows` is the result. False: it is to run alone, and nothing of it remains.
+  // Throws like Database::run. `running` is told when it is with the server. The statement stays the caller's.
+  static awaitable<bool> travel(std::shared_ptr<Pipeline> self, const Statement& statement, std::shared_ptr<KnownText> text,
+                                StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows);
+
+  std::size_t waiting() const noexcept { return waiting_.size(); }
+
+ private:
+  struct Traveller;
+  class Seat;
+  using Ticket = std::shared_ptr<Traveller>;
+  using Party = std::vector<Ticket>;
+
+  void refuse_if_full() const;
+  void leave(const Ticket& ticket) noexcept;
+  // `executor`: anybody's of this loop.
+  void summon(const asio::any_io_executor& executor, boost::source_location where);
+  static awaitable<void> carry(std::shared_ptr<Pipeline> self, boost::source_location where);
+  static awaitable<void> perform(std::shared_ptr<Pipeline> self, pool::Lease& lease, Party& party);
+  Party take();
+  static Duration together(const Party& party) noexcept;
+  void arrive(Party& party, Duration took);
+  std::size_t concerned_by(pool::Phase phase) const noexcept;
+  void fail(const std::exception_ptr& failure, std::size_t how_many);
+  [[noreturn]] void throw_late(const Traveller& traveller, TimePoint now) const;
+  std::uint32_t most_summoned() const noexcept;
+
+  pool::Pool* pool_;
+  const SqlConnector* connector_;
+  const bool all_;  // pipeline: all
+  const std::uint32_t most_;
+  const Duration patience_;
+  KnownTexts texts_;
+  std::deque<Ticket> waiting_;
+  std::uint32_t summoned_ = 0;  // carriers that wait for a connection
+  std::uint32_t carriers_ = 0;  // carriers that have one
+};
+
+}  // namespace sluice::sql

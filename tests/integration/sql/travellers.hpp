@@ -1,0 +1,151 @@
+// Statements that are made to travel together: all connections are held until every statement waits, then some are let go.
+#pragma once
+
+#include <sluice/pool/pool.hpp>
+#include <sluice/sql/database.hpp>
+#include <support/real_database.hpp>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include <exception>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fixture.hpp"
+
+namespace sluice::test {
+
+// One statement's caller, and what became of it.
+struct Asked {
+  std::optional<sql::Rows> rows;
+  std::exception_ptr error;
+  bool ended = false;
+  TimePoint at{};
+  asio::cancellation_signal cancel;
+
+  template <class E>
+  bool threw() const {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const E&) {
+      return true;
+    } catch (...) {
+    }
+    return false;
+  }
+  std::string what() const {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+      return e.what();
+    }
+    return {};
+  }
+  std::string sqlstate() const {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const sql::SqlError& e) {
+      return e.sqlstate();
+    } catch (...) {
+    }
+    return {};
+  }
+  std::string cell(int column = 0) const { return rows && !rows->empty() ? (*rows)[0][column].as<std::string>() : "(" + what() + ")"; }
+};
+
+inline awaitable<void> ask_into(sql::Database& db, sql::Statement statement, std::optional<Within> limit, Asked& asked) {
+  asked.rows = co_await db.run(std::move(statement), limit);
+}
+
+class Travellers {
+ public:
+  explicit Travellers(config::Pool options = {}, std::uint32_t connections = 2) : t(with_server(std::move(options)), connections), connections_(connections) {}
+
+  static constexpr int runs_to_know = 6;
+  // Each text runs alone first: only what is known to be quick travels.
+  void know(const std::vector<std::string>& texts) {
+    auto body = [&]() -> awaitable<void> {
+      for (const std::string& text : texts) {
+        for (int i = 0; i < runs_to_know; ++i) co_await t.db->query(text);
+      }
+    };
+    t.run(body);
+  }
+  template <class... Args>
+  void know_with(const std::string& text, const Args&... args) {
+    auto body = [&]() -> awaitable<void> {
+      for (int i = 0; i < runs_to_know; ++i) co_await t.db->query(text, args...);
+    };
+    t.run(body);
+  }
+
+  void hold_all() {
+    auto body = [&]() -> awaitable<void> {
+      for (std::uint32_t i = 0; i < connections_; ++i) {
+        pool::Lease lease = co_await t.pool->acquire();
+        held.push_back(std::move(lease));
+      }
+    };
+    t.run(body);
+  }
+  template <class... Args>
+  Asked& ask(const std::string& sql, const Args&... args) {
+    return start(sql::make_statement(sql, args...), std::nullopt);
+  }
+  template <class... Args>
+  Asked& ask(Within limit, const std::string& sql, const Args&... args) {
+    return start(sql::make_statement(sql, args...), limit);
+  }
+  // One of the connections that are held is free again. The statements that wait have all been asked by then.
+  void let_go(std::size_t connections = 1) {
+    settle();
+    for (; connections > 0 && !held.empty(); --connections) held.pop_back();
+  }
+  // Everything that happens without waiting for anybody outside.
+  void settle() {
+    t.loop.restart();
+    while (t.loop.poll() > 0) {
+    }
+  }
+  template <class Condition>
+  bool until(Condition condition, Duration limit = 20s) {
+    const Deadline deadline = Deadline::after(scaled(limit));
+    t.loop.restart();
+    while (!condition() && !deadline.passed(Clock::now())) {
+      t.loop.run_one_for(10ms);
+      if (t.loop.stopped()) t.loop.restart();
+    }
+    return condition();
+  }
+  bool all_end(Duration limit = 20s) {
+    return until([&] { return std::all_of(asked.begin(), asked.end(), [](const Asked& a) { return a.ended; }); }, limit);
+  }
+
+  std::list<Asked> asked;  // outlives the loop, whose coroutines write to it
+  RealDatabase t;
+  std::vector<pool::Lease> held;
+
+ private:
+  static config::Pool with_server(config::Pool options) {
+    options.url = server().url();
+    return options;
+  }
+  Asked& start(sql::Statement statement, std::optional<Within> limit) {
+    Asked& one = asked.emplace_back();
+    auto ended = [&one](std::exception_ptr error) {
+      one.error = std::move(error);
+      one.ended = true;
+      one.at = Clock::now();
+    };
+    asio::co_spawn(t.loop, ask_into(*t.db, std::move(statement), limit, one), asio::bind_cancellation_slot(one.cancel.slot(), ended));
+    return one;
+  }
+  std::uint32_t connections_;
+};
+
+}  // namespace sluice::test
