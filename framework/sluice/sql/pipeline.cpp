@@ -100,13 +100,13 @@ void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
                         n, cause);
 }
 
-awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, const Statement& statement, std::shared_ptr<KnownText> known,
+awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& statement, std::shared_ptr<KnownText> known,
                                  StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows) {
   self->refuse_if_full();
   const auto executor = co_await asio::this_coro::executor;
   const Duration longest = self->pool_->options().acquire_timeout;
   const auto traveller = std::make_shared<Traveller>();
-  traveller->statement = statement;
+  traveller->statement = std::move(statement);
   traveller->text = std::move(known);
   traveller->overall = overall;
   traveller->since = Clock::now();
@@ -130,7 +130,10 @@ awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, const Statement
     if (now >= traveller->patient_until(boarding)) self->throw_late(*traveller, now);
   }
   if (traveller->outcome == GroupMember::Outcome::failed) std::rethrow_exception(traveller->failure);
-  if (traveller->outcome != GroupMember::Outcome::done) co_return false;
+  if (traveller->outcome != GroupMember::Outcome::done) {
+    statement = std::move(traveller->statement);
+    co_return false;
+  }
   rows = std::move(traveller->rows);
   co_return true;
 }

@@ -33,8 +33,9 @@ class Pipeline : public std::enable_shared_from_this<Pipeline> {
   std::shared_ptr<KnownText> look_up(std::string_view sql);
 
   // Waits for a connection and for the group. True: `rows` is the result. False: it is to run alone, and nothing of it remains.
-  // Throws like Database::run. `running` is told when it is with the server. The statement stays the caller's.
-  static awaitable<bool> travel(std::shared_ptr<Pipeline> self, const Statement& statement, std::shared_ptr<KnownText> text,
+  // Throws like Database::run. `running` is told when it is with the server. The statement is given back with
+  // false only.
+  static awaitable<bool> travel(std::shared_ptr<Pipeline> self, Statement& statement, std::shared_ptr<KnownText> text,
                                 StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows);
 
   std::size_t waiting() const noexcept { return waiting_.size(); }

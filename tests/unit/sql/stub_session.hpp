@@ -60,6 +60,7 @@ class StubSession final : public sql::Session {
   }
   sql::Dialect dialect() const noexcept override { return dialect_; }
   bool in_transaction() const noexcept override { return in_transaction_; }
+  void end_transaction() noexcept { in_transaction_ = false; }
 
  private:
   std::shared_ptr<SqlServer> server_;
@@ -79,6 +80,7 @@ class StubSqlConnector final : public sql::SqlConnector {
   awaitable<void> reset(pool::Connection& connection, Deadline) override {
     server_->note("reset");
     connection.dirty = false;
+    static_cast<StubSession&>(connection).end_transaction();
     co_return;
   }
   awaitable<pool::CloseResult> close(std::unique_ptr<pool::Connection>, Deadline) noexcept override {

@@ -129,16 +129,17 @@ class PostgresSession::GroupTrip {
   void require(int ok, const std::string& sql) { session_.sent(ok, sql); }
 
   void utility(const std::string& sql, Sent::What what, std::uint32_t member) {
-    static const Parameters none({});
+    static const Parameters none((std::vector<sql::Value>()));
     statement(sql, none, what, member);
   }
 
   // By its prepared form, which is made on the way if there is none: the server is known to have it only when it said so.
   void statement(const std::string& sql, const Parameters& parameters, Sent::What what, std::uint32_t member) {
-    const std::string key = sql + parameters.signature();
-    std::string name;
+    std::string joined;
+    const std::string& key = parameters.key(sql, joined);
+    const char* name = nullptr;
     if (const std::string* known = session_.cache_.find(key)) {
-      name = *known;
+      name = known->c_str();
       if (what == Sent::What::execute) reused_[member] = true;
     } else if (session_.cache_.capacity() > 0) {
       const auto [made, is_new] = coming_.try_emplace(key);
@@ -151,12 +152,11 @@ class PostgresSession::GroupTrip {
         group_.sent(Sent::What::prepare, member);
         preparing_.push_back(key);
       }
-      name = made->second;
+      name = made->second.c_str();
     }
-    const int ok = name.empty() ? PQsendQueryParams(connection_, sql.c_str(), parameters.count(), parameters.types(), parameters.values(),
+    const int ok = !name ? PQsendQueryParams(connection_, sql.c_str(), parameters.count(), parameters.types(), parameters.values(),
                                                     parameters.lengths(), parameters.formats(), 0)
-                                : PQsendQueryPrepared(connection_, name.c_str(), parameters.count(), parameters.values(), parameters.lengths(),
-                                                      parameters.formats(), 0);
+                         : PQsendQueryPrepared(connection_, name, parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0);
     require(ok, sql);
     group_.sent(what, member);
   }
@@ -217,7 +217,7 @@ class PostgresSession::GroupTrip {
       return lost(nullptr);
     }
     if (head.what == Sent::What::execute) members_[head.member]->rows = sql::Rows(decode_result(answer.get()));
-    if (head.what == Sent::What::prepare) session_.cache_.insert(key, coming_.at(key));
+    if (head.what == Sent::What::prepare) session_.cache_.insert(key, coming_.at(key), true);  // or it would not be here
     if (head.what == Sent::What::deallocate) session_.cache_.drop(name);
     group_.ok();
   }
@@ -245,7 +245,9 @@ class PostgresSession::GroupTrip {
   }
 
   void forget(const sql::Statement& statement, const std::string& code) {
-    const std::string key = statement.sql + Parameters(statement.parameters).signature();
+    const Parameters parameters(statement.parameters);
+    std::string joined;
+    const std::string& key = parameters.key(statement.sql, joined);
     const std::string* name = session_.cache_.find(key);
     if (!name) return;
     if (code == "0A000") stale_.push_back(*name);

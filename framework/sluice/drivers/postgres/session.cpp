@@ -55,10 +55,12 @@ std::int64_t PostgresSession::announced_pid() const noexcept { return PQbackendP
 
 awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline deadline) {
   const Turn turn(*this, statement.sql);
-  const Parameters parameters(std::move(statement.parameters), statement.sql);
-  const Traces traces = traces_of(statement.sql);
-  const std::string key = statement.sql + parameters.signature();
+  const Parameters parameters(statement.parameters, statement.sql);
+  std::string joined;
+  const std::string& key = parameters.key(statement.sql, joined);
   const bool alone = !in_transaction(), reused = cache_.find(key) != nullptr;
+  // What the cache holds was looked at when it came there: most statements leave nothing behind.
+  const Traces traces = reused && cache_.plain(key) ? Traces() : traces_of(statement.sql);
   Result result = co_await execute(statement.sql, parameters, deadline);
   if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
     // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
@@ -79,21 +81,26 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
 awaitable<Result> PostgresSession::execute(const std::string& sql, const Parameters& parameters, Deadline deadline) {
   refuse_late(deadline, sql);
   PGconn* const connection = wire_->get();
-  const std::string key = sql + parameters.signature();
+  std::string joined;
+  const std::string& key = parameters.key(sql, joined);
   const std::string* known = cache_.find(key);
   std::string name = known ? *known : std::string();
   // In a failed transaction nothing can be prepared or deallocated: the server's own error is what the caller should see.
   const bool prepare = name.empty() && cache_.capacity() > 0 && PQtransactionStatus(connection) != PQTRANS_INERROR;
   if (prepare) {
-    if (const std::optional<std::string> victim = cache_.victim()) {
+    while (const std::optional<std::string> victim = cache_.victim()) {
       Result gone = co_await simple("DEALLOCATE " + *victim, deadline);
-      if (PQresultStatus(gone.get()) == PGRES_COMMAND_OK || sqlstate_of(gone.get()) == "26000") cache_.drop_victim();
+      if (PQresultStatus(gone.get()) != PGRES_COMMAND_OK && sqlstate_of(gone.get()) != "26000") break;
+      cache_.drop_victim();
     }
     name = text("sluice_", next_statement_++);
     sent(PQsendPrepare(connection, name.c_str(), sql.c_str(), parameters.count(), parameters.types()), sql);
     Result prepared = co_await exchange(sql, deadline);
     if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK) check(prepared.get(), sql::Phase::prepare, sql);
-    if (!cache_.victim()) cache_.insert(key, name);
+    if (!cache_.victim()) {
+      const Traces traces = traces_of(sql);
+      cache_.insert(key, name, !traces.state && !traces.statements);
+    }
   }
   if (name.empty()) {
     sent(PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),

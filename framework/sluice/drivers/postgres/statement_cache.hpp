@@ -34,6 +34,12 @@ class StatementCache {
     if (index_.size() < capacity_ || entries_.empty()) return std::nullopt;
     return entries_.back().name;
   }
+  // As told at its insertion. False: not present.
+  bool plain(std::string_view key) const {
+    const auto found = index_.find(key);
+    return found != index_.end() && found->second->plain;
+  }
+
   // The names of so many that were used least.
   std::vector<std::string> victims(std::size_t count) const {
     std::vector<std::string> names;
@@ -54,8 +60,9 @@ class StatementCache {
   }
 
   // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
-  void insert(std::string key, std::string name) {
-    entries_.push_front(Entry{std::move(key), std::move(name)});
+  // `plain`: it leaves nothing behind in the session.
+  void insert(std::string key, std::string name, bool plain = false) {
+    entries_.push_front(Entry{std::move(key), std::move(name), plain});
     index_.emplace(entries_.front().key, entries_.begin());
   }
 
@@ -76,6 +83,7 @@ class StatementCache {
   struct Entry {
     std::string key;
     std::string name;
+    bool plain;
   };
   std::size_t capacity_;
   std::list<Entry> entries_;                                                // most recently used first

@@ -194,15 +194,19 @@ std::string format_value(const sql::Value& value) {
   return std::visit(Writer{}, value);
 }
 
-Parameters::Parameters(std::vector<sql::Value> values, const std::string& sql) : values_(std::move(values)) {
-  const std::size_t n = values_.size();
+Parameters::Parameters(std::vector<sql::Value>&& values, const std::string& sql) : values_(std::move(values)) { point_at(values_, sql); }
+
+Parameters::Parameters(const std::vector<sql::Value>& values, const std::string& sql) { point_at(values, sql); }
+
+void Parameters::point_at(const std::vector<sql::Value>& values, const std::string& sql) {
+  const std::size_t n = values.size();
   texts_.resize(n);
   types_.resize(n, 0);
   pointers_.resize(n, nullptr);
   lengths_.resize(n, 0);
   formats_.resize(n, 0);
   for (std::size_t i = 0; i < n; ++i) {
-    const sql::Value& value = values_[i];
+    const sql::Value& value = values[i];
     if (std::holds_alternative<sql::Null>(value)) continue;
     if (const auto* bytes = std::get_if<sql::Bytes>(&value)) {
       types_[i] = bytea_oid;

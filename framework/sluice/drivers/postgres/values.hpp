@@ -9,6 +9,7 @@
 #include <sluice/sql/rows.hpp>
 #include <sluice/sql/value.hpp>
 
+#include <boost/container/small_vector.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,8 +23,11 @@ namespace sluice::postgres {
 // The arrays that libpq wants. Throws SqlError(encode) for text with a zero byte, which PostgreSQL cannot hold.
 class Parameters {
  public:
-  // `sql`: the statement, for errors.
-  explicit Parameters(std::vector<sql::Value> values, const std::string& sql = {});
+  // `sql`: the statement, for errors. The values are kept here, or stay the caller's and must outlive this.
+  explicit Parameters(std::vector<sql::Value>&& values, const std::string& sql = {});
+  explicit Parameters(const std::vector<sql::Value>& values, const std::string& sql = {});
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
 
   int count() const noexcept { return static_cast<int>(pointers_.size()); }
   const unsigned* types() const noexcept { return types_.data(); }
@@ -32,14 +36,21 @@ class Parameters {
   const int* formats() const noexcept { return formats_.data(); }
   // Appended to a statement's text this names its prepared form: which parameters are bytea.
   const std::string& signature() const noexcept { return signature_; }
+  // The statement's text with the signature, put together in `room` if there is one.
+  const std::string& key(const std::string& sql, std::string& room) const { return signature_.empty() ? sql : room = sql + signature_; }
 
  private:
+  void point_at(const std::vector<sql::Value>& values, const std::string& sql);
+
+  // Most statements have few parameters, which then need no memory of their own.
+  template <class T>
+  using Few = boost::container::small_vector<T, 4>;
   std::vector<sql::Value> values_;  // keeps text and bytes alive
-  std::vector<std::string> texts_;
-  std::vector<unsigned> types_;
-  std::vector<const char*> pointers_;
-  std::vector<int> lengths_;
-  std::vector<int> formats_;
+  Few<std::string> texts_;
+  Few<unsigned> types_;
+  Few<const char*> pointers_;
+  Few<int> lengths_;
+  Few<int> formats_;
   std::string signature_;
 };
 

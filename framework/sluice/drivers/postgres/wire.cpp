@@ -60,6 +60,8 @@ bool Wire::connected() {
 awaitable<Wake> Wire::wait(bool read, bool write, Deadline deadline) {
   const std::shared_ptr<Signal> signal = signal_;
   signal->ready = false;
+  if (!write && writes_watched_) stop_watching_writes();
+  writes_watched_ = write || writes_watched_;
   signal->timer.expires_at(deadline.at);
   const auto wake = [signal](const error_code& error) {
     if (error == asio::error::operation_aborted) return;
@@ -75,6 +77,14 @@ awaitable<Wake> Wire::wait(bool read, bool write, Deadline deadline) {
   if (state.cancelled() != asio::cancellation_type::none) co_return Wake::cancelled;
   if (!signal->ready && deadline.passed(Clock::now())) co_return Wake::expired;
   co_return Wake::ready;
+}
+
+// Once asked for, the reactor has writability in its set for good, and every later wait for an answer would wake for it first.
+void Wire::stop_watching_writes() {
+  Descriptor socket(watched_.release());
+  watched_.assign(socket.get());
+  socket.release();
+  writes_watched_ = false;
 }
 
 void Wire::wake() noexcept { signal_->timer.cancel(); }

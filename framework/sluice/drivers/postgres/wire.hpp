@@ -46,6 +46,7 @@ class Wire {
 
  private:
   struct Signal;
+  void stop_watching_writes();
   bool was_reset() const noexcept;
 
   pg_conn* connection_;
@@ -53,6 +54,7 @@ class Wire {
   std::shared_ptr<Signal> signal_;
   unsigned long socket_id_ = 0;  // inode of the watched socket
   bool ever_connected_ = false;
+  bool writes_watched_ = false;
   bool lost_track_ = false;  // a connected socket was replaced before its end was seen
 };
 
