@@ -5,7 +5,6 @@
 #include <sluice/core/clock.hpp>
 #include <sluice/sql/session.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -61,11 +60,10 @@ class KnownTexts {
   std::unordered_map<std::string, std::shared_ptr<KnownText>, Hash, std::equal_to<>> texts_;
 };
 
-// How many of `waiting` statements one connection takes along while `carriers` connections do so: twice its even part, for its turn
-// comes half as often then. A few that wait are spread, so that they run side by side; many make groups worth their while.
-constexpr std::size_t group_size(std::size_t waiting, std::size_t carriers, std::size_t most) noexcept {
-  const std::size_t even = (2 * waiting + carriers - 1) / std::max<std::size_t>(carriers, 1);
-  return std::clamp<std::size_t>(waiting <= carriers ? 1 : even, 1, std::max<std::size_t>(most, 1));
+// The even part of one connection, if so many carry, of statements that wait: a few are spread, so that they run side by side.
+constexpr std::size_t group_size(std::size_t waiting, std::size_t carriers) noexcept {
+  if (waiting <= carriers || carriers == 0) return 1;
+  return (waiting + carriers - 1) / carriers;
 }
 
 }  // namespace sluice::sql

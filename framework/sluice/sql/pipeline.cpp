@@ -15,8 +15,9 @@ namespace {
 // So long a carrier goes on with one connection before it takes its turn in the pool's queue again: the pool ages, lends and replaces
 // connections only when they come back.
 constexpr Duration shift = 100ms;
-// What a group should take, and how late it may be before its members are no company any more.
-constexpr Duration group_takes = 5ms, group_is_late = 20ms;
+// What a group should take at most; up to where it may grow beyond its even part, because the round trip costs more; and how late it
+// may be before its members are no company any more.
+constexpr Duration group_takes = 5ms, trifle = 1ms, group_is_late = 20ms;
 // So often a statement may lose its group to others before it goes alone.
 constexpr unsigned most_tries = 2;
 // Longer texts are not remembered, and travel with nobody.
@@ -226,11 +227,13 @@ Duration Pipeline::together(const Party& party) noexcept {
 
 Pipeline::Party Pipeline::take() {
   Party party;
-  const std::size_t size = group_size(waiting_.size(), carriers_, most_);
+  if (waiting_.empty()) return party;
+  const std::size_t even = group_size(waiting_.size(), carriers_ + pool_->numbers().connecting);
+  const std::size_t most = even == 1 ? 1 : most_;
   Duration takes{};
-  while (!waiting_.empty() && party.size() < size) {
+  while (!waiting_.empty() && party.size() < most) {
     takes += waiting_.front()->text->takes;
-    if (!party.empty() && takes > group_takes) break;
+    if (!party.empty() && takes > (party.size() < even ? group_takes : trifle)) break;
     party.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }

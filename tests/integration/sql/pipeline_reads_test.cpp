@@ -32,19 +32,23 @@ std::size_t running_sleeps() {
 TEST_CASE("Reads that find no connection free travel together in one read-only transaction") {
   if (!PostgresServer::require()) return;
   Travellers party;
-  party.know({where});
-  party.hold_all();
-  for (int i = 0; i < 10; ++i) party.ask(where);
-  party.let_go();
-  REQUIRE(party.all_end());
-  std::set<std::string> begun, sessions;
-  for (const Asked& one : party.asked) {
-    begun.insert(one.cell(0));
-    sessions.insert(one.cell(1));
-    CHECK(one.cell(2) == "on");
-  }
-  CHECK(begun.size() == 1);
-  CHECK(sessions.size() == 1);
+  const auto together = [&] {
+    party.asked.clear();
+    party.held.clear();
+    party.know({where});
+    party.hold_all();
+    for (int i = 0; i < 10; ++i) party.ask(where);
+    party.let_go();
+    REQUIRE(party.all_end());
+    std::set<std::string> begun, sessions, read_only;
+    for (const Asked& one : party.asked) {
+      begun.insert(one.cell(0));
+      sessions.insert(one.cell(1));
+      read_only.insert(one.cell(2));
+    }
+    return begun.size() == 1 && sessions.size() == 1 && read_only == std::set<std::string>{"on"};
+  };
+  CHECK(Travellers::in_time(together));
 }
 
 TEST_CASE("A free connection comes first: then a read runs alone, as it always did") {
@@ -123,17 +127,22 @@ TEST_CASE("A neighbour's error is its own: everybody else gets the right answer"
 TEST_CASE("A parameter that cannot be encoded fails its own statement only") {
   if (!PostgresServer::require()) return;
   Travellers party;
-  party.know_with(with_number, "0");
-  party.hold_all();
-  Asked& before = party.ask(with_number, "before");
-  Asked& bad = party.ask(with_number, std::string("a\0b", 3));
-  Asked& after = party.ask(with_number, "after");
-  party.let_go();
-  REQUIRE(party.all_end());
-  CHECK(before.cell(1) == "before");
-  CHECK(after.cell(1) == "after");
-  CHECK(before.cell(0) == after.cell(0));
-  CHECK(bad.threw<sql::SqlError>());
+  const auto together = [&] {
+    party.asked.clear();
+    party.held.clear();
+    party.know_with(with_number, "0");
+    party.hold_all();
+    Asked& before = party.ask(with_number, "before");
+    Asked& bad = party.ask(with_number, std::string("a\0b", 3));
+    Asked& after = party.ask(with_number, "after");
+    party.let_go();
+    REQUIRE(party.all_end());
+    CHECK(before.cell(1) == "before");
+    CHECK(after.cell(1) == "after");
+    CHECK(bad.threw<sql::SqlError>());
+    return before.cell(0) == after.cell(0);
+  };
+  CHECK(Travellers::in_time(together));
 }
 
 TEST_CASE("A SELECT that writes behind a view is refused in company and done alone, once, and its neighbours read") {
@@ -238,14 +247,19 @@ TEST_CASE("option pipeline_patience: so long a group may take") {
   config::Pool options;
   options.pipeline_patience = 20s;
   Travellers party(options);
-  party.know_with(nap, 0.0);
-  party.know_with(with_number, "0");
-  party.hold_all();
-  Asked& slow = party.ask(nap, 0.4);
-  Asked& other = party.ask(with_number, "1");
-  party.let_go();
-  REQUIRE(party.all_end());
-  CHECK(slow.cell(0) == other.cell(0));
+  const auto together = [&] {
+    party.asked.clear();
+    party.held.clear();
+    party.know_with(nap, 0.0);
+    party.know_with(with_number, "0");
+    party.hold_all();
+    Asked& slow = party.ask(nap, 0.2);
+    Asked& other = party.ask(with_number, "1");
+    party.let_go();
+    REQUIRE(party.all_end());
+    return slow.cell(0) == other.cell(0);
+  };
+  CHECK(Travellers::in_time(together));
 }
 
 TEST_CASE("A deadline in company reaches the server, and the cancel hits no neighbour and nothing that comes later") {

@@ -127,6 +127,16 @@ class Travellers {
   }
 
   std::list<Asked> asked;  // outlives the loop, whose coroutines write to it
+  // A machine that is busy with something else makes statements look slow, and slow ones get no company: so what is about company is
+  // tried again until it has come about.
+  template <class Attempt>
+  static bool in_time(Attempt attempt) {
+    for (int i = 0; i < 30; ++i) {
+      if (attempt()) return true;
+    }
+    return false;
+  }
+
   RealDatabase t;
   std::vector<pool::Lease> held;
 

@@ -40,13 +40,23 @@ TEST_CASE("A text is judged once, and what is known stays with those who hold it
   CHECK(judged == 4);
 }
 
-TEST_CASE("A few waiting statements are spread over the connections, many make groups, and none is larger than allowed") {
-  CHECK(group_size(1, 8, 32) == 1);
-  CHECK(group_size(8, 8, 32) == 1);
-  CHECK(group_size(9, 8, 32) == 3);
-  CHECK(group_size(119, 8, 32) == 30);
-  CHECK(group_size(1000, 8, 32) == 32);
-  CHECK(group_size(5, 1, 32) == 10);
-  CHECK(group_size(1000, 1, 1) == 1);
-  CHECK(group_size(0, 0, 32) >= 1);
+TEST_CASE("A few waiting statements are spread over the connections, many have company") {
+  CHECK(group_size(1, 8) == 1);
+  CHECK(group_size(8, 8) == 1);
+  CHECK(group_size(9, 8) == 2);
+  CHECK(group_size(120, 8) == 15);
+  CHECK(group_size(5, 1) == 5);
+  CHECK(group_size(5, 0) == 1);
+}
+
+TEST_CASE("A group that took less than expected corrects its members, each by its part") {
+  KnownText slow, fast;
+  slow.learn(800us);
+  fast.learn(200us);
+  slow.learn_in_company(500us, 1ms);
+  fast.learn_in_company(500us, 1ms);
+  CHECK(slow.takes == Duration(600us));
+  CHECK(fast.takes == Duration(150us));
+  fast.learn_in_company(500us, 0us);
+  CHECK(fast.takes == Duration(150us));
 }
