@@ -153,8 +153,8 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
   running.on(session);
   const TimePoint began = known ? Clock::now() : TimePoint();
   Rows rows = co_await session.run(std::move(statement), statement_deadline(overall));
-  if (known) known->learn(Clock::now() - began);
   refuse_open_transaction(session);
+  if (known) known->learn(Clock::now() - began);
   running.succeeded();
   co_return rows;
 }

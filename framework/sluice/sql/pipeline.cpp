@@ -13,8 +13,9 @@ namespace sluice::sql {
 namespace {
 
 // So long a carrier goes on with one connection before it takes its turn in the pool's queue again: the pool ages, lends and replaces
-// connections only when they come back.
-constexpr Duration shift = 100ms;
+// connections only when they come back, and others see by the queue that more could be used.
+constexpr Duration shift = 10ms;
+constexpr std::uint32_t always_in_queue = 8;
 // What a group should take at most; up to where it may grow beyond its even part, because the round trip costs more; and how late it
 // may be before its members are no company any more.
 constexpr Duration group_takes = 5ms, trifle = 1ms, group_is_late = 20ms;
@@ -155,10 +156,11 @@ void Pipeline::leave(const Ticket& ticket) noexcept {
 
 // ---- carriers
 
-// No more than could get a connection; but one in any case, so that others see that more could be used, and lend.
+// As many as could get a connection, and some in any case, so that the pool wants more than it has and borrows from workers that have
+// connections to spare.
 std::uint32_t Pipeline::most_summoned() const noexcept {
   const std::uint32_t limit = pool_->numbers().limit;
-  return limit > carriers_ ? limit - carriers_ : 1;
+  return std::max(always_in_queue, limit > carriers_ ? limit - carriers_ : 0);
 }
 
 // As many as there are statements, so that the pool opens connections for them as for anybody.

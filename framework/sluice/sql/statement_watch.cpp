@@ -83,6 +83,7 @@ StatementWatch::Running::Running(Running&& other) noexcept
       succeeded_(other.succeeded_) {}
 
 void StatementWatch::Running::on(const Session& session) noexcept {
+  if (entry_) entry_->started_nanos.set(0);  // it was with another session before
   started_ = Clock::now();
   entry_ = watch_->show(sql_, session.session, started_);
 }

@@ -37,7 +37,7 @@ class StatementWatch {
     Running(Running&& other) noexcept;
     Running& operator=(Running&&) = delete;
     ~Running();
-    // It is with the server now: from here on it is shown, and its time counts.
+    // It is with the server now: from here on it is shown, and its time counts. Again, if it begins anew.
     void on(const Session& session) noexcept;
     void succeeded() noexcept { succeeded_ = true; }
 

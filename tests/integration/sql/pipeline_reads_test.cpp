@@ -122,6 +122,8 @@ TEST_CASE("A neighbour's error is its own: everybody else gets the right answer"
   for (std::size_t i = 0; i < good.size(); ++i) CHECK(good[i]->cell(1) == std::to_string(i));
   for (const Asked* one : bad) CHECK(one->sqlstate() == "22012");
   CHECK(party.t.stats.connects.get() == 2);
+  // Those that were sent twice are not shown as running for ever.
+  for (const shm::RunningStatement& entry : party.t.running) CHECK(entry.started_nanos.get() == 0);
 }
 
 TEST_CASE("A parameter that cannot be encoded fails its own statement only") {
@@ -444,14 +446,14 @@ TEST_CASE("Whoever wants a connection of its own is not starved by reads without
     while (!stop) co_await party.t.db->query(where);
     --readers;
   };
-  for (int i = 0; i < 32; ++i) asio::co_spawn(party.t.loop, reader(), asio::detached);
+  for (int i = 0; i < 200; ++i) asio::co_spawn(party.t.loop, reader(), asio::detached);  // more than fit into two groups
   auto exclusive = [&]() -> awaitable<void> {
     for (int i = 0; i < 5; ++i) {
       const TimePoint began = Clock::now();
       sql::Transaction tx = co_await party.t.db->begin();
       co_await tx.query("SELECT 1");
       co_await tx.commit();
-      CHECK(Clock::now() - began < scaled(1500ms));
+      CHECK(Clock::now() - began < scaled(500ms));
     }
     stop = true;
   };
