@@ -166,7 +166,8 @@ class Pgbench {
 
  private:
   double tps(const std::string& what, double seconds, const char* tls) const {
-    const std::string out = output_of("pgbench -n -M prepared -c 8 " + what + " -T " + std::to_string(std::max(1, static_cast<int>(seconds + 0.5))) + " '" + url(tls) + "'");
+    const std::string out = output_of("pgbench -n -M prepared -c 8 " + what + " -T " + std::to_string(std::max(1, static_cast<int>(seconds + 0.5))) +
+                                      " '" + url(tls) + "'");
     const std::size_t at = out.find("tps = ");
     if (at == std::string::npos) throw std::runtime_error("pgbench: " + out);
     return std::atof(out.c_str() + at + 6);
@@ -203,32 +204,38 @@ int main(int argc, char** argv) {
   if (wanted("reads") || wanted("pipelined")) {
     Ours ours(plain, config::Pipeline::reads);
     if (wanted("reads")) {
-      const Pairs p = take_turns(pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds); });
+      const Pairs p = take_turns(
+          pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds); });
       report("pipeline.reads", p, "/s", "× pgbench -S -M prepared -c 8 -j 2", at_least(3.5, p.ratio()));
     }
     if (wanted("pipelined")) {
-      const Pairs p = take_turns(pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.pipelined(seconds); });
+      const Pairs p = take_turns(
+          pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.pipelined(seconds); });
       report("pipeline.reads_of_pgbench_pipelines", p, "/s", "× pgbench with \\startpipeline of 32, -c 8 -j 2", at_least(0.85, p.ratio()));
     }
   }
   if (wanted("tls")) {
     Ours ours(tls, config::Pipeline::reads);
-    const Pairs p = take_turns(pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds, 2, "require"); });
+    const Pairs p = take_turns(
+        pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds, 2, "require"); });
     report("pipeline.reads_tls", p, "/s", "× pgbench -S over TLS", at_least(4.5, p.ratio()));
   }
   if (wanted("chained")) {
     Ours ours(plain, config::Pipeline::all);
-    const Pairs p = take_turns(pairs, [&] { return ours.run(chained_select, seconds); }, [&] { return pgbench.selects(seconds); });
+    const Pairs p = take_turns(
+        pairs, [&] { return ours.run(chained_select, seconds); }, [&] { return pgbench.selects(seconds); });
     report("pipeline.chained", p, "/s", "× pgbench -S -M prepared -c 8 -j 2", at_least(2.8, p.ratio()));
   }
   if (wanted("alone")) {
     Ours ours(plain, config::Pipeline::off);
-    const Pairs p = take_turns(pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds, 1); });
+    const Pairs p = take_turns(
+        pairs, [&] { return ours.run(point_select, seconds); }, [&] { return pgbench.selects(seconds, 1); });
     report("pipeline.off", p, "/s", "× pgbench -S -M prepared -c 8 -j 1", at_least(0.95, p.ratio()));
   }
   if (wanted("writes")) {
     Ours ours(plain, config::Pipeline::reads);
-    const Pairs p = take_turns(pairs, [&] { return ours.run(point_update, seconds); }, [&] { return pgbench.updates(seconds); });
+    const Pairs p = take_turns(
+        pairs, [&] { return ours.run(point_update, seconds); }, [&] { return pgbench.updates(seconds); });
     report("pipeline.writes", p, "/s", "× pgbench, the same statement, -c 8 -j 2", at_least(0.9, p.ratio()));
   }
   if (wanted("slow")) {
@@ -237,7 +244,8 @@ int main(int argc, char** argv) {
       ours.run(point_select, std::max(seconds, 2.5), coroutines, slow);
       return ours.p99();
     };
-    const Pairs p = take_turns(pairs, [&] { return p99(true); }, [&] { return p99(false); });
+    const Pairs p = take_turns(
+        pairs, [&] { return p99(true); }, [&] { return p99(false); });
     report("pipeline.p99_beside_a_slow_read", p, "ms", "× the fast reads alone", at_most(1.5, p.ratio()));
   }
   return 0;

@@ -26,7 +26,8 @@ void refuse_open_transaction(Session& session) {
   if (session.dialect() != Dialect::postgres || !session.in_transaction()) return;
   session.broken = true;
   throw SqlError(Phase::execute, Class::other, "25001", 0,
-                 "a single statement left a transaction open; its connection is closed, and what it did is rolled back: use begin() or transaction()");
+                 "a single statement left a transaction open; its connection is closed, and what it did is rolled back: use begin() or "
+                 "transaction()");
 }
 
 }  // namespace

@@ -32,9 +32,9 @@ Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.con
 
 struct Pipeline::Traveller : GroupMember {
   std::shared_ptr<KnownText> text;
-  Deadline overall;                            // of the call
+  Deadline overall;  // of the call
   TimePoint since{};
-  Duration timeout{};                          // of the statement once it travels, where the call brings none; 0: none
+  Duration timeout{};  // of the statement once it travels, where the call brings none; 0: none
   unsigned tries = 0;
   bool over = false;                           // its outcome is its caller's to see
   Session* session = nullptr;                  // while it travels
@@ -86,8 +86,8 @@ void Pipeline::refuse_if_full() const {
   if (!limit || waiting_.size() < *limit) return;
   const pool::Numbers n = pool_->numbers();
   throw pool::PoolError(pool::Phase::queue_full,
-                        text("pool '", pool_->name(), "': no idle connection and queue_limit ", *limit, " is reached (queue full): ", n.leased, " leased, ",
-                             waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held),
+                        text("pool '", pool_->name(), "': no idle connection and queue_limit ", *limit, " is reached (queue full): ", n.leased,
+                             " leased, ", waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held),
                         n, pool_->last_connect_error());
 }
 
@@ -95,11 +95,12 @@ void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
   if (traveller.session) throw TimedOut("the statement did not end before its deadline: " + shorten(traveller.statement.sql));
   const pool::Numbers n = pool_->numbers();
   const std::string& cause = pool_->last_connect_error();
-  throw pool::PoolError(pool::Phase::wait_timeout,
-                        text("pool '", pool_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased,
-                             " leased, ", n.idle, " idle, ", n.connecting, " connecting, ", waiting_.size(), " statements waiting for company, limit ",
-                             n.limit, ", held ", n.held, cause.empty() ? "" : "; last connect error: ", cause),
-                        n, cause);
+  throw pool::PoolError(
+      pool::Phase::wait_timeout,
+      text("pool '", pool_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased, " leased, ",
+           n.idle, " idle, ", n.connecting, " connecting, ", waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held,
+           cause.empty() ? "" : "; last connect error: ", cause),
+      n, cause);
 }
 
 awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& statement, std::shared_ptr<KnownText> known,
@@ -304,11 +305,11 @@ void Pipeline::arrive(Party& party, Duration took) {
 // How many of those who wait it concerns that a carrier got no connection.
 std::size_t Pipeline::concerned_by(pool::Phase phase) const noexcept {
   switch (phase) {
-    case pool::Phase::wait_timeout: return 0;  // each has a timer of its own
+    case pool::Phase::wait_timeout: return 0;                                       // each has a timer of its own
     case pool::Phase::queue_full: return carriers_ + summoned_ > 1 ? 0 : SIZE_MAX;  // others are on their way with a connection
     case pool::Phase::hook:
     case pool::Phase::validation: return 1;  // like any caller's
-    default: return SIZE_MAX;  // there will be none
+    default: return SIZE_MAX;                // there will be none
   }
 }
 

@@ -153,7 +153,8 @@ TEST_CASE("A SELECT that writes behind a view is refused in company and done alo
   Travellers party;
   auto schema = [&]() -> awaitable<void> {
     co_await party.t.db->query("CREATE TABLE written (i int)");
-    sql::Statement function("CREATE FUNCTION write() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN INSERT INTO written VALUES (1); RETURN 7; END'", {});
+    sql::Statement function("CREATE FUNCTION write() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN INSERT INTO written VALUES (1); RETURN 7; END'",
+                            {});
     co_await party.t.db->run(std::move(function));
     co_await party.t.db->query("CREATE VIEW innocent AS SELECT write() AS v");
   };
@@ -184,7 +185,8 @@ TEST_CASE("A notification hidden in a read that was reported done is sent once, 
   fresh_schema();
   Travellers party({}, 3);
   auto schema = [&]() -> awaitable<void> {
-    sql::Statement function("CREATE FUNCTION tell() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_notify(''told'', ''x''); RETURN 7; END'", {});
+    sql::Statement function(
+        "CREATE FUNCTION tell() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_notify(''told'', ''x''); RETURN 7; END'", {});
     co_await party.t.db->run(std::move(function));
     co_await party.t.db->query("CREATE VIEW telling AS SELECT tell() AS v");
   };
@@ -402,7 +404,8 @@ TEST_CASE("Reads whose connection is killed under them run again elsewhere") {
   Asked& other = party.ask(with_number, "1");
   party.let_go();
   REQUIRE(party.until([] { return running_sleeps() == 1; }));
-  server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
+  server().query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
   party.let_go();
   REQUIRE(party.all_end());
   CHECK(sleeps.rows.has_value());

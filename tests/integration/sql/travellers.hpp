@@ -64,7 +64,8 @@ inline awaitable<void> ask_into(sql::Database& db, sql::Statement statement, std
 
 class Travellers {
  public:
-  explicit Travellers(config::Pool options = {}, std::uint32_t connections = 2) : t(with_server(std::move(options)), connections), connections_(connections) {}
+  explicit Travellers(config::Pool options = {}, std::uint32_t connections = 2)
+      : t(with_server(std::move(options)), connections), connections_(connections) {}
 
   static constexpr int runs_to_know = 6;
   // Each text runs alone first: only what is known to be quick travels.

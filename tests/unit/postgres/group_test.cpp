@@ -85,7 +85,8 @@ TEST_CASE("Wherever a group fails or its connection is lost: done is committed, 
                 Refusal refusal;
                 refusal.sqlstate = how;
                 refusal.reused = messages[i].what == What::execute && messages[i].member != 0;
-                if (messages[i].what != What::deallocate) failed_one = messages[i].what == What::sync ? (kind == GroupKind::single ? 0 : Sent::nobody) : messages[i].member;
+                if (messages[i].what != What::deallocate)
+                  failed_one = messages[i].what == What::sync ? (kind == GroupKind::single ? 0 : Sent::nobody) : messages[i].member;
                 const std::uint32_t whose = group.refused(refusal);
                 if (whose != Sent::nobody) CHECK(whose == failed_one);
                 if (messages[i].what == What::sync) group.ok();

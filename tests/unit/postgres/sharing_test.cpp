@@ -22,9 +22,9 @@ TEST_CASE("Plain queries are reads") {
 TEST_CASE("What may change something in its own transaction has company only in a chain") {
   for (const char* sql :
        {"INSERT INTO t VALUES ($1)", "UPDATE t SET a = 1", "DELETE FROM t", "SELECT vf(1)", "SELECT nextval('s')", "SELECT * FROM t FOR UPDATE",
-        "SELECT * FROM t FOR NO KEY UPDATE", "SELECT * FROM t FOR KEY SHARE", "SELECT 1 INTO t2", "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d",
-        "SELECT mine.lower('x')", "SELECT \"Count\"(1)", "SELECT pg_notify('a', 'b')", "VACUUM t", "CREATE TABLE t (i int)", "DROP TABLE t",
-        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DO NOTHING"}) {
+        "SELECT * FROM t FOR NO KEY UPDATE", "SELECT * FROM t FOR KEY SHARE", "SELECT 1 INTO t2",
+        "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d", "SELECT mine.lower('x')", "SELECT \"Count\"(1)", "SELECT pg_notify('a', 'b')",
+        "VACUUM t", "CREATE TABLE t (i int)", "DROP TABLE t", "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DO NOTHING"}) {
     const std::string shown = sql;
     CAPTURE(shown);
     CHECK(sharing_of(sql) == Sharing::chain);
@@ -32,14 +32,55 @@ TEST_CASE("What may change something in its own transaction has company only in 
 }
 
 TEST_CASE("What begins or ends a transaction, changes the session, moves rows or is not understood travels with nobody") {
-  for (const char* sql : {"BEGIN", "START TRANSACTION", "COMMIT", "END", "ROLLBACK", "SAVEPOINT s", "PREPARE p AS SELECT 1", "EXECUTE p", "DEALLOCATE ALL",
-                          "COPY t FROM STDIN", "COPY t TO STDOUT", "SET work_mem = '1MB'", "SET LOCAL work_mem = '1MB'", "RESET ALL", "LISTEN c", "NOTIFY c",
-                          "SELECT set_config('a.b', 'c', false)", "SELECT \"set_config\"('a.b', 'c', false)", "SELECT pg_catalog.set_config('a.b', 'c', false)",
-                          "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_lock_shared(1)", "SELECT pg_advisory_unlock_all()", "SELECT currval('s')",
-                          "CREATE TEMP TABLE t (i int)", "CREATE TABLE pg_temp.t (i int)", "SELECT 1 AS i INTO TEMP t", "DO $$ BEGIN END $$", "CALL p()", "LOCK TABLE t",
-                          "DECLARE c CURSOR FOR SELECT 1", "DISCARD ALL", "SELECT 1; BEGIN", "SELECT 1; SELECT 2", "SELECT $$x$$", "SELECT $tag$x$tag$", "SELECT E'\\x'",
-                          "SELECT 'unended", "SELECT \"unended", "SELECT /* unended", "SELECT /* /* nested */ */ 1", "EXPLAIN ANALYZE DELETE FROM t", "SHOW work_mem",
-                          "", ";", "-- nothing", "(", "$1", "SELECT dblink_exec('x')", "SELECT lo_create(0)"}) {
+  for (const char* sql : {"BEGIN",
+                          "START TRANSACTION",
+                          "COMMIT",
+                          "END",
+                          "ROLLBACK",
+                          "SAVEPOINT s",
+                          "PREPARE p AS SELECT 1",
+                          "EXECUTE p",
+                          "DEALLOCATE ALL",
+                          "COPY t FROM STDIN",
+                          "COPY t TO STDOUT",
+                          "SET work_mem = '1MB'",
+                          "SET LOCAL work_mem = '1MB'",
+                          "RESET ALL",
+                          "LISTEN c",
+                          "NOTIFY c",
+                          "SELECT set_config('a.b', 'c', false)",
+                          "SELECT \"set_config\"('a.b', 'c', false)",
+                          "SELECT pg_catalog.set_config('a.b', 'c', false)",
+                          "SELECT pg_advisory_lock(1)",
+                          "SELECT pg_try_advisory_lock_shared(1)",
+                          "SELECT pg_advisory_unlock_all()",
+                          "SELECT currval('s')",
+                          "CREATE TEMP TABLE t (i int)",
+                          "CREATE TABLE pg_temp.t (i int)",
+                          "SELECT 1 AS i INTO TEMP t",
+                          "DO $$ BEGIN END $$",
+                          "CALL p()",
+                          "LOCK TABLE t",
+                          "DECLARE c CURSOR FOR SELECT 1",
+                          "DISCARD ALL",
+                          "SELECT 1; BEGIN",
+                          "SELECT 1; SELECT 2",
+                          "SELECT $$x$$",
+                          "SELECT $tag$x$tag$",
+                          "SELECT E'\\x'",
+                          "SELECT 'unended",
+                          "SELECT \"unended",
+                          "SELECT /* unended",
+                          "SELECT /* /* nested */ */ 1",
+                          "EXPLAIN ANALYZE DELETE FROM t",
+                          "SHOW work_mem",
+                          "",
+                          ";",
+                          "-- nothing",
+                          "(",
+                          "$1",
+                          "SELECT dblink_exec('x')",
+                          "SELECT lo_create(0)"}) {
     const std::string shown = sql;
     CAPTURE(shown);
     CHECK(sharing_of(sql) == Sharing::none);

@@ -30,7 +30,11 @@ GroupKind kind_of(std::size_t members, bool chained) { return members == 1 ? Gro
 class PostgresSession::GroupTrip {
  public:
   GroupTrip(PostgresSession& session, std::span<sql::GroupMember* const> members, bool chained)
-      : session_(session), connection_(session.wire_->get()), members_(members), group_(kind_of(members.size(), chained), members.size()), reused_(members.size()) {}
+      : session_(session),
+        connection_(session.wire_->get()),
+        members_(members),
+        group_(kind_of(members.size(), chained), members.size()),
+        reused_(members.size()) {}
 
   // Queues everything; what is wrong with one statement's parameters fails that one only. Throws if libpq cannot take it.
   void send() {
@@ -154,9 +158,10 @@ class PostgresSession::GroupTrip {
       }
       name = made->second.c_str();
     }
-    const int ok = !name ? PQsendQueryParams(connection_, sql.c_str(), parameters.count(), parameters.types(), parameters.values(),
-                                                    parameters.lengths(), parameters.formats(), 0)
-                         : PQsendQueryPrepared(connection_, name, parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0);
+    const int ok =
+        !name ? PQsendQueryParams(connection_, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
+                                  parameters.formats(), 0)
+              : PQsendQueryPrepared(connection_, name, parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0);
     require(ok, sql);
     group_.sent(what, member);
   }
