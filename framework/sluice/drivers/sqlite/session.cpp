@@ -8,12 +8,13 @@
 
 namespace sluice::sqlite {
 
+// Of a coroutine that may end with its loop, after the session.
 struct Session::Asking {
-  explicit Asking(Session& s) noexcept : session(s) { ++session.asking_; }
+  explicit Asking(const Session& session) noexcept : count(session.asking_) { ++*count; }
   Asking(const Asking&) = delete;
   Asking& operator=(const Asking&) = delete;
-  ~Asking() { --session.asking_; }
-  Session& session;
+  ~Asking() { --*count; }
+  std::shared_ptr<std::uint32_t> count;
 };
 
 awaitable<void> Session::perform(ConnectionThread::Work work, Deadline deadline) {

@@ -31,7 +31,7 @@ class Session final : public sql::Session {
   awaitable<void> rollback(Deadline deadline) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::sqlite; }
   bool in_transaction() const noexcept override { return thread_.in_transaction(); }
-  bool idle() const noexcept override { return asking_ == 0; }
+  bool idle() const noexcept override { return *asking_ == 0; }
   void interrupt() noexcept override { thread_.interrupt(); }
 
  private:
@@ -41,7 +41,7 @@ class Session final : public sql::Session {
   void accept(const ConnectionThread::Answer& answer, Deadline deadline);
   void refuse_while_streaming(const std::string& sql) const;
   ConnectionThread thread_;
-  std::uint32_t asking_ = 0;  // coroutines that wait for the thread
+  std::shared_ptr<std::uint32_t> asking_ = std::make_shared<std::uint32_t>(0);  // coroutines that wait for the thread
   bool streaming_ = false;  // a result is being read: the connection must be reset before somebody else gets it
 };
 
