@@ -22,7 +22,7 @@
 namespace sluice::launching {
 namespace {
 
-// Somebody who answers on the control socket is a running instance; a dead fleet's last children may hold the lock a little longer.
+// Who answers on the control socket is a running instance, or the last child of a fleet that was just killed: it holds the lock a moment longer.
 bool somebody_answers(const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -56,7 +56,7 @@ int run_cluster(const config::Config& config, const std::vector<Kind>& kinds) {
   if (!refusal.empty()) throw ExitError(ExitCode::config, refusal);
 
   const std::string control_path = config.control_path();
-  supervise::InstanceLock lock(config.lock_path(), config.instance, somebody_answers(control_path) ? 0s : 5s);
+  supervise::InstanceLock lock(config.lock_path(), config.instance, somebody_answers(control_path) ? 2s : 5s);
   supervise::BudgetKeeper keeper = instance.make_keeper(!lock.last_end_was_clean());
   keeper.recall(lock.remembered());
   instance.bind_listeners();
