@@ -199,7 +199,8 @@ bool MariaDbServer::launch() {
 void MariaDbServer::start() {
   if (running()) return;
   const bool first = port_ == 0;
-  // A server is told from the one before it by the second of its start: no two of ours share one. (Nothing tells when a second has passed but the clock.)
+  // A server is told from the one before it by the second of its start: no two of ours share one. Nothing but the
+  // clock tells when a second has passed.
   while (std::time(nullptr) == started_) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   for (int attempt = 0; attempt < 20; ++attempt) {  // the port may be taken meanwhile
     if (first) port_ = free_port();
