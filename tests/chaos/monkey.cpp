@@ -44,6 +44,7 @@ const std::vector<Monkey::Kind>& Monkey::kinds() {
       {"pause the admin", 2, &Monkey::pause_admin},
       {"pause the master", 3, &Monkey::pause_master},
       {"scale", 14, &Monkey::scale},
+      {"begin a rolling restart", 8, &Monkey::restart},
       {"change the budget", 8, &Monkey::change_budget},
       {"restart the database", 3, &Monkey::restart_database},
       {"stall the network", 5, &Monkey::stall_network},
@@ -185,6 +186,14 @@ bool Monkey::scale() {
   const int workers = number(1, permits - 1);
   const auto finished = cluster_.ctl({"scale", "web=" + std::to_string(workers)}, 5s);
   note("scale to " + std::to_string(workers) + ": exit code " + std::to_string(finished.exit_code));
+  return finished.exit_code == 0;
+}
+
+// It goes on while other things happen; one that is still under way refuses the next.
+bool Monkey::restart() {
+  wait_for_master();
+  const auto finished = cluster_.ctl({"restart", "--no-wait"}, 5s);
+  note("rolling restart: exit code " + std::to_string(finished.exit_code));
   return finished.exit_code == 0;
 }
 

@@ -1,4 +1,4 @@
-// Does at random, from a seed, what production does on bad days: kills, pauses, scales, changes the budget, restarts the
+// Does at random, from a seed, what production does on bad days: kills, pauses, scales, restarts the workers one by one, changes the budget, restarts the
 // database, breaks the network. Every deed is remembered with its time, for the reader of a failure. The main thread's only.
 #pragma once
 
@@ -51,6 +51,7 @@ class Monkey {
   bool pause_admin();
   bool pause_master();
   bool scale();
+  bool restart();
   bool change_budget();
   bool restart_database();
   bool stall_network();

@@ -46,9 +46,13 @@ void Master::handle(const Message& m) {
       break;
     case To::ready: slots_[m.a].ready(now, m.b); break;
     case To::scale: scale(static_cast<std::uint32_t>(m.a)); break;
+    case To::restart:
+      if (!stopping_ && !rollout_.running()) static_cast<void>(rollout_.begin({}, slots_));
+      break;
     case To::wish: static_cast<void>(keeper_.wish(0, static_cast<std::uint32_t>(m.a), wanted())); break;
     case To::finish:
       stopping_ = true;
+      rollout_.abandon();
       for (auto& slot : slots_) slot.unwant();
       break;
     default: break;
@@ -63,12 +67,14 @@ std::uint32_t Master::wanted() const {
 void Master::scale(std::uint32_t workers) {
   if (stopping_ || (workers > wanted() && !keeper_.refusal(workers).empty())) return;
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].surge() && slots_[i].wanted()) continue;
     if (i < workers && !slots_[i].wanted()) slots_[i].want(0);
     if (i >= workers && slots_[i].wanted()) slots_[i].unwant();
   }
 }
 
 void Master::tick() {
+  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.refusal(workers).empty(); });
   step_slots();
   keep_budget();
   keep_janitor();

@@ -1,9 +1,10 @@
-// A simulated master: the real BudgetKeeper and SlotMachines, in the order in which supervise::Supervisor uses them.
+// A simulated master: the real BudgetKeeper, SlotMachines and Rollout, in the order in which supervise::Supervisor uses them.
 #pragma once
 
 #include <sim/process.hpp>
 
 #include <sluice/supervise/budget_keeper.hpp>
+#include <sluice/supervise/rollout.hpp>
 #include <sluice/supervise/slot_machine.hpp>
 
 #include <cstdint>
@@ -21,6 +22,7 @@ class Master final : public Program {
   // ---- for the invariants
   bool all_free() const { return keeper_.all_free(); }
   std::uint32_t wanted() const;
+  const supervise::Rollout& rollout() const noexcept { return rollout_; }
 
  private:
   void tick();
@@ -40,6 +42,7 @@ class Master final : public Program {
   shm::Segment& segment_;
   supervise::BudgetKeeper keeper_;
   std::vector<supervise::SlotMachine> slots_;
+  supervise::Rollout rollout_;
   std::vector<std::uint32_t> hosts_;  // of each slot's present life; 0: none
   std::uint32_t janitor_host_ = 0;    // 0: none runs
   std::uint64_t janitor_generation_ = 0;

@@ -27,7 +27,7 @@ enum class To : std::uint8_t {
   // whoever waits for the server: `a` is the operation, `b` an Answer
   answer,
   // the master
-  tick, exited, ended, ready, scale, wish, finish,
+  tick, exited, ended, ready, scale, restart, wish, finish,
   // the janitor
   look, view, end,
 };

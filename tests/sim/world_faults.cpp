@@ -46,7 +46,7 @@ void World::fault() {
   push(random_.between(scenario_.faults.every / 2, scenario_.faults.every * 2), Topic::fault);
   Instance& in = *instances_[random_.below(static_cast<std::uint32_t>(instances_.size()))];
   const config::Server& server = scenario_.server;
-  switch (random_.below(10)) {
+  switch (random_.below(11)) {
     case 0:
     case 1:
     case 2: return kill_something();
@@ -66,6 +66,9 @@ void World::fault() {
     case 8:
       trace("the network is cut");
       return database_.cut(random_.between(1ms, 400ms));
+    case 9:
+      trace("a rolling restart");
+      return send(in.master, 1us, {To::restart});
     default: {
       if (scenario_.faults.unclean_restarts && random_.chance(0.5)) return kill(in.master);
       return kill(in.janitor);
@@ -127,6 +130,7 @@ void World::check_everything() {
 void World::check_quiet(Instance& in) {
   const Process* master = find(in.master);
   if (!master) return fail(text("instance ", in.index, " has no master"));
+  if (static_cast<const Master*>(master->program)->rollout().running()) return fail("a rolling restart does not end");
   const auto stuck = [this](TimePoint since) { return since != TimePoint::max() && now_ - std::max(since, quiet_since_) >= patience; };
   const auto budget = static_cast<std::uint32_t>(in.segment->servers()[0].budget.get());
   if (in.ledger.enabled() != budget) return fail(text(in.ledger.enabled(), " rows are enabled, the budget is ", budget));

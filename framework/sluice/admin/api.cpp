@@ -60,6 +60,7 @@ Api::Api(const shm::Segment& segment, const config::Config& config, MasterChanne
   get("/health", [this] { return probe(health(segment_, now_nanos(), config_.heartbeat.hang_timeout, &pools_)); });
   router_.add("POST", "/api/budget", [this](http::Request request) { return set_budget(std::move(request)); });
   router_.add("POST", "/api/scale", [this](http::Request request) { return scale(std::move(request)); });
+  router_.add("POST", "/api/restart", [this](http::Request request) { return restart(std::move(request)); });
   router_.add("POST", "/api/stop", [this](http::Request request) { return stop(std::move(request)); });
 }
 
@@ -131,6 +132,20 @@ awaitable<http::Response> Api::scale(http::Request request) {
   co_return co_await command(message, std::move(answer));
 }
 
+awaitable<http::Response> Api::restart(http::Request request) {
+  shm::Message message;
+  try {
+    message = restart_command(segment_, request.body.empty() ? nlohmann::json() : request.json());
+  } catch (const ExitError& e) {
+    co_return error_response(400, e.what(), to_int(e.code()));
+  } catch (const http::HttpError& e) {
+    co_return error_response(e.status(), e.what(), to_int(ExitCode::usage));
+  }
+  log::info(text("rolling restart, asked from ", request.peer));
+  nlohmann::json answer = nlohmann::json::object();
+  co_return co_await command(message, std::move(answer));
+}
+
 awaitable<http::Response> Api::stop(http::Request request) {
   shm::Message message;
   try {
@@ -152,6 +167,7 @@ awaitable<http::Response> Api::command(shm::Message message, nlohmann::json answ
     const int code = static_cast<int>(reply.value);
     if (code != 0) co_return error_response(status_for(code), said.empty() ? "the master refused" : said, code);
     answer["text"] = said;
+    if (message.type == shm::MessageType::restart) answer["rollout"] = reply.generation;
     co_return http::Response::json(std::move(answer));
   } catch (const TimedOut& e) {
     co_return error_response(504, e.what(), to_int(ExitCode::temporary));

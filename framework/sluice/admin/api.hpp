@@ -33,6 +33,7 @@ class Api {
   awaitable<http::Response> budget(http::Request request);
   awaitable<http::Response> set_budget(http::Request request);
   awaitable<http::Response> scale(http::Request request);
+  awaitable<http::Response> restart(http::Request request);
   awaitable<http::Response> stop(http::Request request);
   awaitable<http::Response> command(shm::Message message, nlohmann::json answer);
 

@@ -39,6 +39,12 @@ constexpr Command commands[] = {
      "  scale 8         eight workers of the first kind\n  scale web=8     eight workers of kind web\n"
      "  scale +2        two more\n  scale jobs=-1   one less of kind jobs\n"
      "Limits are derived anew; a number that the budget cannot carry is refused with the arithmetic.\n"},
+    {"restart", "[KIND|SLOT]", 0, 1, "--json --no-wait", "replace workers one after another while the others serve",
+     "  restart         every worker\n  restart web     those of kind web\n  restart 3       the one in slot 3\n"
+     "First one worker more, if the budget and max_workers have room for it; then each slot: its requests in flight are\n"
+     "finished, its connections closed and confirmed, the next life begins. The first newcomer that ends before it is\n"
+     "ready stops all of it, exit code 70; who was not replaced serves on. The configuration is not read anew.\n"
+     "  --no-wait       return when the master has accepted; \"status\" shows how far it is\n"},
     {"stop", "", 0, 0, "--json --fast --no-wait", "stop the instance and wait until it is gone",
      "  --fast      end requests in flight instead of finishing them\n  --no-wait   return when the master has accepted\n"},
     {"metrics", "", 0, 0, "", "the Prometheus page", ""},
@@ -239,6 +245,22 @@ ScaleTarget parse_scale(std::string_view word) {
   const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), out.value);
   if (result.ec != std::errc{} || result.ptr != digits.data() + digits.size())
     usage(text("\"", word, "\" is no number of workers: write 8, +2, -2 or with a kind web=8"));
+  return out;
+}
+
+RestartTarget parse_restart(const Invocation& asked) {
+  RestartTarget out;
+  if (asked.values.empty()) return out;
+  const std::string& word = asked.values.front();
+  if (word.empty() || word.find_first_not_of("0123456789") != std::string::npos) {
+    if (word.empty() || word[0] == '-') usage(text("\"", word, "\" is neither a kind nor a slot: write restart, restart web or restart 3"));
+    out.kind = word;
+    return out;
+  }
+  std::uint32_t slot = 0;
+  const auto result = std::from_chars(word.data(), word.data() + word.size(), slot);
+  if (result.ec != std::errc{}) usage(text("\"", word, "\" is no slot's number; \"workers\" lists them"));
+  out.slot = slot;
   return out;
 }
 

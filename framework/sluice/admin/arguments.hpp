@@ -46,6 +46,13 @@ struct ScaleTarget {
 };
 ScaleTarget parse_scale(std::string_view text);
 
+// `restart`, `restart web`, `restart 3`. Throws ExitError(usage).
+struct RestartTarget {
+  std::string kind;  // empty: see slot; neither: every worker
+  std::optional<std::uint32_t> slot;
+};
+RestartTarget parse_restart(const Invocation& asked);
+
 // `program`: "orders ctl" or "sluicectl". An empty command: all of them.
 std::string help_text(const std::string& program, const std::string& command);
 

@@ -133,6 +133,37 @@ int stop(const Session& session, const Invocation& asked) {
   return 0;
 }
 
+// Until the rolling restart that was begun is over; the admin process may be replaced meanwhile.
+json finished_rollout(const Session& session, std::uint64_t number, Duration patience) {
+  Deadline silence = Deadline::after(patience);
+  for (;;) {
+    try {
+      const json rollout = session.get("/api/status").value("rollout", json());
+      if (rollout.is_object() && (rollout.value("number", std::uint64_t{0}) > number || rollout.value("state", "") != "running")) return rollout;
+      silence = Deadline::after(patience);
+    } catch (const std::exception&) {
+      if (silence.passed(Clock::now())) throw;
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+}
+
+int restart(const Session& session, const Invocation& asked) {
+  const RestartTarget target = parse_restart(asked);
+  json body = json::object();
+  if (!target.kind.empty()) body["kind"] = target.kind;
+  if (target.slot) body["slot"] = *target.slot;
+  const json answer = session.post("/api/restart", body);
+  if (asked.no_wait) {
+    print(asked, answer, said);
+    return 0;
+  }
+  if (!asked.json) std::cerr << said(answer) << std::flush;
+  const json rollout = finished_rollout(session, answer.value("rollout", std::uint64_t{0}), asked.timeout);
+  print(asked, rollout, said);
+  return rollout.value("state", "") == "done" ? 0 : to_int(ExitCode::software);
+}
+
 int perform(const Session& session, const Invocation& asked) {
   const std::string& command = asked.command;
   if (command == "status") return print(asked, session.get("/api/status"), status_text), 0;
@@ -142,6 +173,7 @@ int perform(const Session& session, const Invocation& asked) {
   if (command == "statements") return print(asked, session.get("/api/statements"), statements_text), 0;
   if (command == "budget") return budget(session, asked);
   if (command == "scale") return scale(session, asked);
+  if (command == "restart") return restart(session, asked);
   if (command == "stop") return stop(session, asked);
   if (command == "health") return health(session, asked);
   std::cout << Session::checked(session.fetch("GET", "/metrics")).body;
@@ -166,6 +198,7 @@ int ctl(const std::string& application, const std::vector<std::string>& argument
     if (asked.command == "config") return translate(asked, program);
     if (asked.command == "budget" && !parse_budget_set(asked)) what_if_query(asked);
     if (asked.command == "scale") parse_scale(asked.values.front());  // a typing mistake needs no instance to be told
+    if (asked.command == "restart") parse_restart(asked);
     const std::string socket = asked.control.empty() ? find_instance(application) : asked.control;
     const int code = perform(Session(socket, asked.timeout), asked);
     std::cout.flush();

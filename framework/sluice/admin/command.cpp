@@ -97,6 +97,27 @@ shm::Message budget_command(const shm::Segment& segment, const nlohmann::json& b
   return message;
 }
 
+shm::Message restart_command(const shm::Segment& segment, const nlohmann::json& body) {
+  shm::Message message;
+  message.type = shm::MessageType::restart;
+  if (body.is_null()) return message;
+  only_keys(body, {"kind", "slot"});
+  const auto kind = body.find("kind"), slot = body.find("slot");
+  if (kind != body.end() && slot != body.end()) usage("\"kind\" and \"slot\" exclude each other");
+  if (kind != body.end()) {
+    if (!kind->is_string()) usage("\"kind\" must be a string");
+    message.flag = 1;
+    message.slot = kind_index(segment, kind->get<std::string>());
+  }
+  if (slot != body.end()) {
+    const std::uint32_t slots = segment.header().max_workers;
+    if (!slot->is_number_unsigned() || slot->get<std::uint64_t>() >= slots) usage(text("\"slot\" must be the number of a worker, between 0 and ", slots - 1));
+    message.flag = 2;
+    message.slot = slot->get<std::uint32_t>();
+  }
+  return message;
+}
+
 shm::Message stop_command(const nlohmann::json& body) {
   if (!body.is_null()) only_keys(body, {"fast"});
   shm::Message message;

@@ -15,6 +15,8 @@ namespace sluice::admin {
 shm::Message scale_command(const shm::Segment& segment, const nlohmann::json& body);
 // {"server": "main", "total": 30 | "auto"}; "auto": as configured. Throws ExitError(usage); an unknown server is named with the known ones.
 shm::Message budget_command(const shm::Segment& segment, const nlohmann::json& body);
+// {}, {"kind": "web"} or {"slot": 3}; null means {}: every worker. Throws ExitError(usage).
+shm::Message restart_command(const shm::Segment& segment, const nlohmann::json& body);
 // {"fast"?: false}; null means {}. Throws ExitError(usage).
 shm::Message stop_command(const nlohmann::json& body);
 

@@ -33,7 +33,7 @@ constexpr const char* document = R"html(<!doctype html>
   footer { max-width: 1120px; margin: 20px auto; padding: 0 20px; color: var(--soft); font-size: 13px }
   a { color: inherit }
 </style>
-<header><h1 id="instance">Sluice</h1><span class="pill soft" id="state">loading</span><span class="soft" id="since"></span></header>
+<header><h1 id="instance">Sluice</h1><span class="pill soft" id="state">loading</span><span class="soft" id="since"></span><span id="rollout"></span></header>
 <main>
   <div class="figures" id="totals"></div>
   <h2>Connection budgets</h2><div id="servers"></div>
@@ -109,6 +109,9 @@ async function refresh() {
     byId("state").textContent = status.state;
     byId("state").className = "pill " + (tone[status.state] || "soft");
     byId("since").textContent = "up " + span(status.uptime_ms) + " · configuration " + status.config_generation;
+    const rolling = status.rollout;
+    byId("rollout").textContent = rolling && rolling.state !== "done" ? "rolling restart: " + rolling.text : "";
+    byId("rollout").className = rolling && rolling.state === "stopped" ? "bad" : "warn";
     byId("totals").replaceChildren(...Object.entries(status.totals).map(([name, value]) => {
       const card = make("div", null, "card");
       card.append(make("b", count(value)), make("span", name.replace(/_/g, " "), "soft"));

@@ -165,6 +165,8 @@ std::string status_text(const json& status) {
   for (const json& s : status.value("servers", json::array())) {
     if (const std::string error = cell(s, "janitor_error"); error != "-") out += text("! ", cell(s, "server"), ": ", error, "\n");
   }
+  if (const json rollout = status.value("rollout", json()); rollout.is_object() && rollout.value("state", "") != "done")
+    out += text("\nrolling restart ", cell(rollout, "number"), ": ", cell(rollout, "text"), "\n");
   out += '\n' + workers_text(status.value("workers", json::array())) + '\n';
   const json totals = status.value("totals", json::object());
   const auto total = [&](const char* key, const char* name) { out += text(cell(totals, key), ' ', name); };

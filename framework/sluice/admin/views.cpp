@@ -122,6 +122,10 @@ Totals read_totals(const shm::Published& p) noexcept {
     t.statement_errors = p.statement_errors.get();
     t.config_generation = p.config_generation.get();
     t.workers_wanted = p.workers_wanted.get();
+    t.rollout = p.rollout.get();
+    t.rollout_workers = p.rollout_workers.get();
+    t.rollout_replaced = p.rollout_replaced.get();
+    t.rollout_state = static_cast<shm::RolloutState>(p.rollout_state.get() & 3);
     t.tick_nanos = p.tick_nanos.get_signed();
     t.state = static_cast<shm::InstanceState>(p.instance_state.get() & 3);
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -241,6 +245,13 @@ json permits_view(const shm::Segment& segment, std::int64_t now) {
   return out;
 }
 
+// The last rolling restart; null: there was none.
+json rollout_view(const shm::Published& published, const Totals& t) {
+  if (t.rollout == 0) return nullptr;
+  return {{"number", t.rollout}, {"state", to_text(t.rollout_state)}, {"workers", t.rollout_workers}, {"replaced", t.rollout_replaced},
+          {"text", presentable(published.rollout_text.get())}};
+}
+
 json status_view(const shm::Segment& segment, std::int64_t now, const UsageReader& usage) {
   const Totals t = read_totals(segment.published());
   return {
@@ -252,6 +263,7 @@ json status_view(const shm::Segment& segment, std::int64_t now, const UsageReade
       {"tick_age_ms", t.tick_nanos == 0 ? json(nullptr) : json(millis_since(t.tick_nanos, now))},
       {"config_generation", t.config_generation},
       {"workers_wanted", t.workers_wanted},
+      {"rollout", rollout_view(segment.published(), t)},
       {"workers", workers_view(segment, now, usage)},
       {"servers", servers_view(segment)},
       {"totals",

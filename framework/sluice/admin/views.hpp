@@ -41,6 +41,8 @@ struct Totals {
   std::uint64_t requests = 0, request_errors = 0, acquires = 0, timeouts = 0, connects = 0, connect_errors = 0, lost = 0, restarts = 0, exits = 0,
                 statements = 0, statement_errors = 0;
   std::uint64_t config_generation = 0, workers_wanted = 0;
+  std::uint64_t rollout = 0, rollout_workers = 0, rollout_replaced = 0;
+  shm::RolloutState rollout_state = shm::RolloutState::none;
   std::int64_t tick_nanos = 0;
   shm::InstanceState state = shm::InstanceState::starting;
 };

@@ -97,7 +97,7 @@ void print_help(std::ostream& out, const Application& application) {
   if (!application.description.empty()) out << application.description << "\n\n";
   out << "Usage: " << program << " [OPTIONS]\n       " << program << " ctl COMMAND [--json]\n\n";
   out << "Commands:\n";
-  row(out, "ctl COMMAND", "talk to the running instance: status, workers, pools, permits, budget, scale, stop; `ctl --help` says more");
+  row(out, "ctl COMMAND", "talk to the running instance: status, workers, pools, permits, budget, scale, restart, stop; `ctl --help` says more");
   out << "\nCommon options:\n";
   for (const Option& option : options()) {
     if (option.common) row(out, option);

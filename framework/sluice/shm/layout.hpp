@@ -11,7 +11,7 @@
 namespace sluice::shm {
 
 inline constexpr std::uint64_t magic = 0x656369756c73'01ULL;
-inline constexpr std::uint32_t layout_version = 3;
+inline constexpr std::uint32_t layout_version = 4;
 
 enum class InstanceState : std::uint32_t { starting, running, stopping, stopped };
 constexpr const char* to_text(InstanceState s) noexcept {
@@ -175,6 +175,13 @@ struct alignas(64) RunningStatement {
 };
 inline constexpr std::uint32_t statements_per_slot = 32;
 
+// Of the last rolling restart (supervise/rollout.hpp).
+enum class RolloutState : std::uint32_t { none, running, done, stopped };
+constexpr const char* to_text(RolloutState s) noexcept {
+  constexpr const char* names[] = {"none", "running", "done", "stopped"};
+  return names[static_cast<unsigned>(s) & 3];
+}
+
 // Sums that the master publishes each tick; they never go back while the instance lives.
 struct alignas(64) Published {
   std::atomic<std::uint64_t> sequence;  // odd while being written
@@ -183,7 +190,9 @@ struct alignas(64) Published {
   Cell config_generation;  // starts at 1
   Cell ticks;
   Cell requests, request_errors, restarts, exits, acquires, timeouts, connects, connect_errors, lost, statements, statement_errors;
-  Cell workers_wanted, workers_ready;
+  Cell workers_wanted, workers_ready;  // wanted: without the additional worker of a rolling restart
+  Cell rollout, rollout_state, rollout_workers, rollout_replaced;  // its number, 0: there was none; RolloutState; of how many; so far
+  Text<400> rollout_text;
 };
 
 }  // namespace sluice::shm

@@ -21,8 +21,7 @@ enum class MessageType : std::uint32_t {
   // admin → master; answered by `reply` with the same `id`
   scale = 40,         // slot = kind index, value = number, flag: 0 absolute, 1 relative
   stop_instance,      // flag: 0 graceful, 1 fast
-  restart_slot,       // slot
-  drain_slot,         // slot
+  restart,            // flag: 0 every worker, 1 those of kind `slot`, 2 the one in slot `slot`; the reply's generation: the rollout's number
   set_budget,         // slot = server index, value = total; 0: as configured
   // master → admin
   reply = 60,         // id; value: 0 done, else ExitCode; text: the answer

@@ -35,6 +35,10 @@ void publish(const shm::Segment& segment, const Summary& summary, std::int64_t n
   out.config_generation.set(summary.config_generation);
   out.workers_wanted.set(summary.workers_wanted);
   out.workers_ready.set(summary.workers_ready);
+  out.rollout.set(summary.rollout);
+  out.rollout_state.set(static_cast<std::uint64_t>(summary.rollout_state));
+  out.rollout_workers.set(summary.rollout_workers);
+  out.rollout_replaced.set(summary.rollout_replaced);
   out.requests.set(requests);
   out.request_errors.set(request_errors);
   out.restarts.set(restarts);

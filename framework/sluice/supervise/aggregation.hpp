@@ -12,6 +12,10 @@ struct Summary {
   std::uint64_t config_generation = 1;
   std::uint32_t workers_wanted = 0;
   std::uint32_t workers_ready = 0;
+  std::uint64_t rollout = 0;
+  shm::RolloutState rollout_state = shm::RolloutState::none;
+  std::uint32_t rollout_workers = 0;
+  std::uint32_t rollout_replaced = 0;
 };
 
 // Writer: the supervising thread only.

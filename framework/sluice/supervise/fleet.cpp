@@ -10,7 +10,7 @@ ScalePlan plan_scale(std::span<const SlotMachine> slots, std::uint32_t kind, std
   ScalePlan plan;
   std::vector<std::uint32_t> mine, empty;
   for (std::uint32_t i = 0; i < slots.size(); ++i) {
-    if (slots[i].wanted() && slots[i].kind() == kind)
+    if (slots[i].wanted() && slots[i].kind() == kind && !slots[i].surge())
       mine.push_back(i);
     else if (!slots[i].wanted() && !slots[i].alive())
       empty.push_back(i);

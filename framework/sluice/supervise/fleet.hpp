@@ -17,7 +17,7 @@ struct KindCount {
 
 struct ScalePlan {
   std::vector<std::uint32_t> add;     // empty slots, lowest first
-  std::vector<std::uint32_t> remove;  // wanted slots of the kind, highest first
+  std::vector<std::uint32_t> remove;  // wanted slots of the kind, highest first; never the additional worker of a rolling restart
   std::uint32_t before = 0;
   std::uint32_t after = 0;
   std::string refusal;  // not empty: nothing may be done; says why and what to do

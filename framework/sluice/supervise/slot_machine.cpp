@@ -4,8 +4,9 @@
 
 namespace sluice::supervise {
 
-void SlotMachine::want(std::uint32_t kind) {
+void SlotMachine::want(std::uint32_t kind, bool surge) {
   wanted_ = true;
+  surge_ = surge;
   kind_ = kind;
 }
 
@@ -15,6 +16,8 @@ void SlotMachine::unwant() {
   if (!alive()) state_ = SlotState::empty;
 }
 
+void SlotMachine::replace() { replace_ = alive(); }
+
 void SlotMachine::started(TimePoint now) {
   ++generation_;
   state_ = SlotState::starting;
@@ -23,6 +26,7 @@ void SlotMachine::started(TimePoint now) {
   ready_at_ = {};
   sentence_ = ExitReason::none;
   ending_ = Ending::none;
+  replace_ = false;
 }
 
 void SlotMachine::start_failed(TimePoint now, Duration retry) {
@@ -83,7 +87,7 @@ Command SlotMachine::step(TimePoint now, Duration heartbeat_age, bool waiting) {
   }
   switch (ending_) {
     case Ending::none:
-      if (!wanted_) {
+      if (!wanted_ || replace_) {
         state_ = SlotState::draining;
         sentence_ = ExitReason::stopped;
         ending_ = Ending::drained;

@@ -44,8 +44,10 @@ class SlotMachine {
   explicit SlotMachine(const SlotOptions& options) : options_(options), policy_(options.restart) {}
 
   // ---- what happened
-  void want(std::uint32_t kind);  // this slot shall have a worker of this kind
+  // This slot shall have a worker of this kind. `surge`: for as long as a rolling restart needs one more; scaling does not count it.
+  void want(std::uint32_t kind, bool surge = false);
   void unwant();                  // this slot shall become empty
+  void replace();                 // its life shall end gracefully and the next begin; nothing if none lives
   void started(TimePoint now);    // a life begins
   void start_failed(TimePoint now, Duration retry);  // fork said EAGAIN or the like: nobody's fault, tried again
   void ready(TimePoint now, std::uint64_t generation);
@@ -62,6 +64,7 @@ class SlotMachine {
   std::uint64_t generation() const noexcept { return generation_; }
   std::uint32_t kind() const noexcept { return kind_; }
   bool wanted() const noexcept { return wanted_; }
+  bool surge() const noexcept { return surge_; }
   bool alive() const noexcept { return state_ == SlotState::starting || state_ == SlotState::ready || state_ == SlotState::draining; }
   // The reason why the supervisor is ending this life, if it is; wins over what the exit status says.
   ExitReason sentence() const noexcept { return sentence_; }
@@ -74,6 +77,8 @@ class SlotMachine {
   RestartPolicy policy_;
   SlotState state_ = SlotState::empty;
   bool wanted_ = false;
+  bool surge_ = false;
+  bool replace_ = false;
   std::uint32_t kind_ = 0;
   std::uint64_t generation_ = 0;
   ExitReason sentence_ = ExitReason::none;

@@ -100,10 +100,26 @@ void Supervisor::begin() {
 }
 
 void Supervisor::tick(TimePoint now) {
+  step_rollout();
   step_slots(now);
   keep_budget(now);
   keep_helpers(now);
   publish_state(now);
+}
+
+void Supervisor::step_rollout() {
+  if (!rollout_.running()) return;
+  if (stopping_) rollout_.abandon();
+  const std::uint32_t before = rollout_.replaced();
+  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.refusal(workers).empty(); });
+  std::string line = text("rolling restart ", rollout_.number(), ": ", rollout_.text());
+  if (const auto culprit = rollout_.culprit()) {
+    if (const std::string why = segment_.slots()[*culprit].reason.get(); !why.empty()) line += text(": ", why);
+    log::warning(line);
+  } else if (rollout_.replaced() != before || !rollout_.running()) {
+    log::info(line);
+  }
+  segment_.published().rollout_text.set(rollout_.text());
 }
 
 void Supervisor::step_slots(TimePoint now) {
@@ -268,13 +284,17 @@ void Supervisor::publish_state(TimePoint now) {
     shared.state.set(static_cast<std::uint64_t>(slot.state()));
     shared.ready_nanos.set_signed(slot.ready_at() == TimePoint{} ? 0 : to_nanos(slot.ready_at()));
     shared.retry_at_nanos.set_signed(slot.state() == SlotState::backoff ? to_nanos(slot.retry_at()) : 0);
-    summary.workers_wanted += slot.wanted();
+    summary.workers_wanted += slot.wanted() && !slot.surge();
     summary.workers_ready += slot.wanted() && slot.state() == SlotState::ready;
   }
-  if (!stopping_ && !all_were_ready_ && summary.workers_ready == summary.workers_wanted) {
+  if (!stopping_ && !all_were_ready_ && summary.workers_ready >= summary.workers_wanted) {
     all_were_ready_ = true;
     log::info(text("ready: ", summary.workers_ready, " of ", summary.workers_wanted, " workers"));
   }
+  summary.rollout = rollout_.number();
+  summary.rollout_state = rollout_.state();
+  summary.rollout_workers = rollout_.workers();
+  summary.rollout_replaced = rollout_.replaced();
   summary.state = stopped_ ? shm::InstanceState::stopped : stopping_ ? shm::InstanceState::stopping : all_were_ready_ ? shm::InstanceState::running : shm::InstanceState::starting;
   publish(segment_, summary, to_nanos(now));
 }

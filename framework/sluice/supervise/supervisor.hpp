@@ -9,6 +9,7 @@
 #include <sluice/supervise/fleet.hpp>
 #include <sluice/supervise/hang_watch.hpp>
 #include <sluice/supervise/process.hpp>
+#include <sluice/supervise/rollout.hpp>
 #include <sluice/supervise/slot_machine.hpp>
 
 #include <cstdint>
@@ -49,6 +50,7 @@ class Supervisor {
  private:
   void begin();
   void tick(TimePoint now);
+  void step_rollout();
   void step_slots(TimePoint now);
   bool waits_for_server(std::uint32_t slot) const;
   void start_lives(TimePoint now, const std::vector<std::uint32_t>& slots);
@@ -65,6 +67,7 @@ class Supervisor {
   void request_stop(bool fast, const std::string& why, TimePoint now);
   shm::Message scale(const shm::Message& request);
   shm::Message set_budget(const shm::Message& request);
+  shm::Message restart(const shm::Message& request);
   std::string scale_to(std::uint32_t kind, std::int64_t value, bool relative, ExitCode& code);
 
   Process* find(pid_t pid);
@@ -85,6 +88,7 @@ class Supervisor {
   std::vector<pid_t> hosts_;  // of each slot's present life: the master's own word, shared memory is the children's to read
   std::list<Process> processes_;
   HangWatch watch_{1s};
+  Rollout rollout_;
   std::mt19937_64 random_{std::random_device{}()};
   Descriptor signals_;
   bool all_were_ready_ = false;

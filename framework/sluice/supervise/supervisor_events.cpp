@@ -39,8 +39,8 @@ void Supervisor::on_signals(TimePoint now) {
           if (p.channel) shm::send(p.channel.get(), message);
         }
         break;
-      case SIGHUP:
-      case SIGUSR2: log::warning(text(info.ssi_signo == SIGHUP ? "SIGHUP: rolling reload" : "SIGUSR2: binary upgrade", " is not available yet; nothing was changed")); break;
+      case SIGHUP: log::warning("SIGHUP: reading the configuration anew is not available yet, nothing was changed; `ctl restart` replaces the workers one by one"); break;
+      case SIGUSR2: log::warning("SIGUSR2: binary upgrade is not available yet; nothing was changed"); break;
       default: break;  // SIGCHLD: reaped after every wake-up
     }
   }
@@ -94,6 +94,7 @@ void Supervisor::on_message(Process& from, const shm::Message& message, TimePoin
   switch (message.type) {
     case MessageType::scale: reply = scale(message); break;
     case MessageType::set_budget: reply = set_budget(message); break;
+    case MessageType::restart: reply = restart(message); break;
     case MessageType::stop_instance:
       request_stop(message.flag == 1, "ctl stop", now);
       reply.set_text(message.flag == 1 ? "stopping fast" : "stopping gracefully");
@@ -190,6 +191,26 @@ shm::Message Supervisor::set_budget(const shm::Message& request) {
   return reply;
 }
 
+shm::Message Supervisor::restart(const shm::Message& request) {
+  shm::Message reply;
+  const auto refuse = [&reply](ExitCode code, const std::string& why) {
+    reply.value = to_int(code);
+    reply.set_text(why);
+    return reply;
+  };
+  if (stopping_) return refuse(ExitCode::temporary, "the instance is stopping");
+  if (rollout_.running()) return refuse(ExitCode::temporary, text("a rolling restart is under way, ", rollout_.text(), "; try again when it is done"));
+  if (request.flag > 2) return refuse(ExitCode::usage, "restart: every worker, a kind or a slot");
+  Rollout::Whom whom;
+  if (request.flag == 1) whom.kind = request.slot;
+  if (request.flag == 2) whom.slot = request.slot;
+  if (const std::string refusal = rollout_.begin(whom, slots_); !refusal.empty()) return refuse(ExitCode::usage, refusal);
+  reply.generation = rollout_.number();
+  reply.set_text(text("rolling restart ", rollout_.number(), " of ", rollout_.workers(), rollout_.workers() == 1 ? " worker" : " workers", " begins"));
+  log::info(reply.get_text());
+  return reply;
+}
+
 std::string Supervisor::scale_to(std::uint32_t kind, std::int64_t value, bool relative, ExitCode& code) {
   if (kind >= kinds_.size() || value > 100000 || value < -100000) {
     code = ExitCode::usage;
@@ -210,7 +231,8 @@ std::string Supervisor::scale_to(std::uint32_t kind, std::int64_t value, bool re
   const std::string refusal = plan.after > plan.before ? keeper_.refusal(total) : std::string();
   if (!refusal.empty()) {
     code = ExitCode::config;
-    return refusal;
+    const bool surge = std::any_of(slots_.begin(), slots_.end(), [](const SlotMachine& slot) { return slot.surge() && slot.wanted(); });
+    return surge ? refusal + "; one of these workers is there only until the rolling restart is done" : refusal;
   }
   for (std::uint32_t slot : plan.add) slots_[slot].want(kind);
   for (std::uint32_t slot : plan.remove) slots_[slot].unwant();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -37,6 +38,11 @@ class Failing : public sluice::HttpWorker {
     const auto options = nlohmann::json::parse(context().config().app_json);
     const auto slot = options.value("die_in_start", nlohmann::json());
     if (slot.is_number_integer() && slot.get<std::uint32_t>() == context().slot()) throw std::runtime_error("start() was told to fail");
+    // What newcomers shall suffer from now on is in a file: "die", "hang"; none: nothing.
+    std::string trouble;
+    std::ifstream(options.value("trouble_file", "")) >> trouble;
+    if (trouble == "die") throw std::runtime_error("start() was told to fail");
+    if (trouble == "hang") co_await until_told_to_fail();
     co_await HttpWorker::start();
   }
 
