@@ -56,6 +56,8 @@ class PoolCore {
 
   // ---- the lease path
 
+  // Is it worth a try_lease()?
+  bool may_lease() const noexcept { return !idle_.empty() && state_ == PoolState::ready; }
   // An idle connection that needs no check, leased; or null.
   PoolEntry* try_lease(TimePoint now, std::uint32_t call_site);
   // REQUIRES: entry is leased, once. A second return ends the process: two callers would share a connection from here on.
@@ -309,7 +311,7 @@ class PoolCore {
 }
 
 [[gnu::always_inline]] inline PoolEntry* PoolCore::try_lease(TimePoint now, std::uint32_t call_site) {
-  if (idle_.empty() || state_ != PoolState::ready) return nullptr;
+  if (!may_lease()) return nullptr;
   PoolEntry* entry = &next_idle();
   if (now >= entry->fresh_until) [[unlikely]] {
     entry = next_fresh(now);

@@ -88,6 +88,7 @@ class PoolShell final : private PoolEffects {
   void changed() noexcept override;
   void wake_at(TimePoint when) override;
 
+  static awaitable<Lease> take(ShellRef self, Wish wish, std::uint32_t call_site);
   awaitable<Lease> wait(const Wish& wish, std::uint32_t call_site, TimePoint now);
   awaitable<Lease> prepared(awaitable<Lease> lease) { return prepared(ShellRef(this), std::move(lease)); }
   static awaitable<Lease> prepared(ShellRef self, awaitable<Lease> lease);

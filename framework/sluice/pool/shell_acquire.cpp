@@ -51,15 +51,28 @@ awaitable<Lease> initiate(LeaseWaiter waiter) {
 awaitable<Lease> PoolShell::acquire(const Wish& wish, const boost::source_location& where) {
   check_process();
   core_.start_checkout();
-  const TimePoint now = Clock::now();
   const std::uint32_t call_site = call_sites_.find(where);
-  PoolEntry* entry = core_.try_lease(now, call_site);
-  if (!entry) [[unlikely]]
-    return wait(wish, call_site, now);
-  entry->task = current_task();
+  if (!core_.may_lease()) [[unlikely]]
+    return wait(wish, call_site, Clock::now());
+  ++references_;
+  awaitable<Lease> lease = take(ShellRef(this, false), wish, call_site);
   if (leases_hooked_) [[unlikely]]
-    return prepared(leased(Lease(entry)));
-  return leased(Lease(entry));
+    return prepared(std::move(lease));
+  return lease;
+}
+
+// Takes in its body what is handed out as its result: a lease that comes as an argument is stored and loaded twice more, and each
+// time waits for the last. What was free at the call may be gone by now.
+awaitable<Lease> PoolShell::take(ShellRef self, Wish wish, std::uint32_t call_site) {
+  const TimePoint now = Clock::now();
+  PoolEntry* const entry = self->core_.try_lease(now, call_site);
+  if (!entry) [[unlikely]] {
+    awaitable<Lease> waiting = initiate(LeaseWaiter(*self, now, self->deadline_of(wish, now), call_site, wish.priority));
+    co_return co_await std::move(waiting);
+  }
+  entry->task = current_task();
+  self.detach();  // the count is the lease's from here on
+  co_return Lease::adopt(entry, TimePoint{});
 }
 
 awaitable<Lease> PoolShell::wait(const Wish& wish, std::uint32_t call_site, TimePoint now) {

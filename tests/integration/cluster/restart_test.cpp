@@ -17,7 +17,7 @@ using Generations = std::vector<std::uint64_t>;
 // The test application, and a file that says what newcomers suffer from.
 struct Troubled {
   explicit Troubled(std::vector<std::string> more_flags = {}) {
-    std::vector<std::string> flags = {"--app.trouble_file", (directory / "trouble").string()};
+    std::vector<std::string> flags = {"--app.trouble_file", directory / "trouble"};
     flags.insert(flags.end(), more_flags.begin(), more_flags.end());
     cluster = std::make_unique<Cluster>(Cluster::Setup{.application = "testapp", .workers = "3", .flags = flags});
   }

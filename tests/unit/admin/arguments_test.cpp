@@ -71,12 +71,27 @@ TEST_CASE("help is asked for in every usual way") {
 
 TEST_CASE("help names every command, and each command's own options") {
   const std::string all = help_text("orders ctl", "");
-  for (const char* command : {"status", "workers", "pools", "permits", "statements", "scale", "stop", "metrics", "health"}) {
+  for (const char* command : {"status", "workers", "pools", "permits", "statements", "scale", "restart", "stop", "metrics", "health"}) {
     CHECK(all.find(std::string("\n  ") + command + " ") != std::string::npos);
     CHECK(help_text("orders ctl", command).find(std::string("usage: orders ctl ") + command) == 0);
   }
   CHECK(help_text("sluicectl", "stop").find("[--fast]") != std::string::npos);
   CHECK(help_text("sluicectl", "scale").find("[kind=]N") != std::string::npos);
+}
+
+TEST_CASE("a restart is of every worker, of a kind or of a slot") {
+  const auto target = [](std::vector<std::string> values) { return parse_restart({.command = "restart", .values = std::move(values)}); };
+  CHECK(target({}).kind == "");
+  CHECK_FALSE(target({}).slot);
+  CHECK(target({"web"}).kind == "web");
+  CHECK(target({"3"}).slot == 3u);
+  CHECK(target({"3"}).kind == "");
+  for (const char* word : {"", "-2", "99999999999999999999"}) {
+    INFO(word);
+    CHECK(refused([&] { target({word}); }) != "accepted");
+  }
+  CHECK(refused({"restart", "web", "3"}).find("does not take \"3\"") != std::string::npos);
+  CHECK(refused({"restart", "--fast"}).find("--fast") != std::string::npos);
 }
 
 TEST_CASE("scale targets are absolute, relative, of a kind or of the first one") {

@@ -57,6 +57,37 @@ TEST_CASE("a scale that makes no sense is refused with what is wrong") {
   has(json::array({1}), "must be a JSON object");
 }
 
+TEST_CASE("a restart becomes a message: every worker, a kind, or a slot") {
+  const auto segment = test::sample_segment();
+  CHECK(restart_command(segment, json()).flag == 0);
+  CHECK(restart_command(segment, json::object()).flag == 0);
+  CHECK(restart_command(segment, json::object()).type == shm::MessageType::restart);
+  const shm::Message kind = restart_command(segment, {{"kind", "jobs"}});
+  CHECK(kind.flag == 1);
+  CHECK(kind.slot == 1);
+  const shm::Message slot = restart_command(segment, {{"slot", 2}});
+  CHECK(slot.flag == 2);
+  CHECK(slot.slot == 2);
+  const auto has = [&](const json& body, const char* part) {
+    std::string message = "accepted";
+    try {
+      restart_command(segment, body);
+    } catch (const ExitError& e) {
+      CHECK(e.code() == ExitCode::usage);
+      message = e.what();
+    }
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+  };
+  has({{"kind", "wep"}}, "did you mean \"web\"?");
+  has({{"slot", -1}}, "\"slot\" must be the number of a worker");
+  has({{"slot", 100000}}, "\"slot\" must be the number of a worker");
+  has({{"slot", "2"}}, "\"slot\" must be the number of a worker");
+  has({{"slot", 2}, {"kind", "web"}}, "exclude each other");
+  has({{"slto", 2}}, "did you mean \"slot\"?");
+  has(json::array({1}), "must be a JSON object");
+}
+
 TEST_CASE("a budget becomes a message with the server's index, auto one with zero") {
   const auto segment = test::sample_segment();
   const shm::Message number = budget_command(segment, {{"server", segment.servers()[1].name}, {"total", 30}});
