@@ -187,9 +187,13 @@ TEST_CASE("what SQLite cannot hold is refused with the parameter's number, and t
   auto body = []() -> awaitable<void> {
     Open db("sqlite::memory:");
     co_await db.connect();
-    const std::pair<sql::Value, const char*> wrongs[] = {{sql::encode(std::numeric_limits<std::uint64_t>::max()), "parameter $1: an integer above"},
-                                                         {sql::encode("\xC3("), "parameter $1: text that is not valid UTF-8"},
-                                                         {sql::encode(std::vector<int>{1}), "parameter $1: an array"}};
+    const std::pair<sql::Value, const char*> wrongs[] = {
+        {sql::encode(std::numeric_limits<std::uint64_t>::max()), "parameter $1: an integer above"},
+        {sql::encode("\xC3("), "parameter $1: text that is not valid UTF-8"},
+        {sql::encode(std::vector<int>{1}), "parameter $1: an array"},
+        {sql::encode(std::numeric_limits<double>::quiet_NaN()), "parameter $1: NaN"},
+        {sql::encode(sql::Timestamp(sys_days(10000y / 1 / 1))), "parameter $1: a timestamp outside of the years 0 to 9999"},
+        {sql::encode(sql::Timestamp(sys_days(0y / 1 / 1)) - std::chrono::microseconds(1)), "parameter $1: a timestamp outside"}};
     for (const auto& [value, words] : wrongs) {
       std::vector<sql::Value> parameters{value};
       sql::Statement statement("SELECT $1", std::move(parameters));
@@ -201,6 +205,46 @@ TEST_CASE("what SQLite cannot hold is refused with the parameter's number, and t
       CHECK(error->statement() == "SELECT $1");
       CHECK_FALSE(db.connection().broken);
     }
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("infinity and the first and last timestamp come back from SQLite as they were bound") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    co_await db.run("CREATE TABLE t (r REAL, at TIMESTAMP)");
+    const sql::Timestamp first = sys_days(0y / 1 / 1), last = sql::Timestamp(sys_days(9999y / 12 / 31)) + 24h - std::chrono::microseconds(1);
+    for (const sql::Timestamp at : {first, last}) {
+      co_await db.run("DELETE FROM t");
+      co_await db.run("INSERT INTO t VALUES ($1, $2)", -std::numeric_limits<double>::infinity(), at);
+      const sql::Rows rows = co_await db.run("SELECT * FROM t");
+      CHECK(rows[0]["r"].as<double>() == -std::numeric_limits<double>::infinity());
+      CHECK(rows[0]["at"].as<sql::Timestamp>() == at);
+    }
+    co_await db.close();
+  };
+  on_loop(body);
+}
+
+TEST_CASE("text that is not UTF-8 comes from SQLite as bytes, and as text it is an error that names its column") {
+  auto body = []() -> awaitable<void> {
+    Open db("sqlite::memory:");
+    co_await db.connect();
+    const sql::Rows rows = co_await db.run("SELECT 'ok' AS good, CAST(x'c328' AS TEXT) AS bad");
+    CHECK(rows[0]["good"].as<std::string>() == "ok");
+    CHECK(rows[0]["bad"].as<sql::Bytes>() == sql::Bytes{std::byte{0xc3}, std::byte{0x28}});
+    std::optional<sql::SqlError> error;
+    try {
+      rows[0]["bad"].as<std::string>();
+    } catch (const sql::SqlError& e) {
+      error = e;
+    }
+    REQUIRE(error);
+    CHECK(error->phase() == sql::Phase::decode);
+    CHECK(error->error_class() == sql::Class::type);
+    CHECK(std::string(error->what()).find("column \"bad\" of row 0: asked for text, found bytes") == 0);
     co_await db.close();
   };
   on_loop(body);

@@ -1,12 +1,28 @@
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/sqlite/error.hpp>
 
-#include <filesystem>
 #include <sqlite3.h>
-#include <system_error>
 #include <unistd.h>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 namespace sluice::sqlite {
+namespace {
+
+// The errno behind it, 0 if that is not known. For what COMMIT could not write SQLite keeps it with the file only.
+int system_reason(sqlite3* db, int code) noexcept {
+  if ((code & 0xff) == SQLITE_CANTOPEN) return sqlite3_system_errno(db);
+  if ((code & 0xff) != SQLITE_IOERR) return 0;
+  int reason = sqlite3_system_errno(db);
+  sqlite3_file* log = nullptr;
+  if (reason == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods)
+    log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &reason);
+  if (reason == 0) sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &reason);
+  return reason;
+}
+
+}  // namespace
 
 sql::Class classify(sql::Phase phase, int code) noexcept {
   using sql::Class;
@@ -44,6 +60,14 @@ sql::Class classify(sql::Phase phase, int code) noexcept {
 sql::SqlError make_error(sql::Phase phase, sqlite3* db, int code, const std::string& statement) {
   const std::string message = db && sqlite3_extended_errcode(db) == code ? sqlite3_errmsg(db) : sqlite3_errstr(code);
   const std::string shortened = sql::shorten(statement);
+  if (const sql::Class error_class = classify(phase, code); error_class == sql::Class::disk) {
+    const char* file = db ? sqlite3_db_filename(db, "main") : nullptr;
+    const int reason = db ? system_reason(db, code) : 0;
+    return sql::SqlError(phase, error_class, "", code,
+                         text(message, reason ? text(": ", std::generic_category().message(reason)) : "", file && *file ? text(", file ", file) : "",
+                              " (SQLite ", code, shortened.empty() ? "" : ", in: ", shortened, ")"),
+                         shortened);
+  }
   return sql::SqlError(phase, classify(phase, code), "", code, text(message, " (SQLite ", code, shortened.empty() ? "" : ", in: ", shortened, ")"), shortened);
 }
 
@@ -68,7 +92,12 @@ std::string explain_cannot_open(const std::string& path, bool read_only, bool cr
     return text(head, "directory ", directory.native(), error ? text(" cannot be read (", error.message(), ")") : " does not exist", "; create it or change the pool's url");
   if (!fs::is_directory(directory, error)) return text(head, directory.native(), " is not a directory; change the pool's url");
   if (fs::is_directory(file, error)) return text(head, "it is a directory; the pool's url must name a file");
-  if (!fs::exists(file, error)) {
+  // Root may write everything, but not here.
+  const bool found = fs::exists(file, error);
+  if (!read_only && ::access((found ? file : directory).c_str(), W_OK) != 0 && errno == EROFS)
+    return text(head, "its file system is mounted read-only; mount it for writing, ",
+                found ? "add mode=ro to the pool's url" : "change the pool's url");
+  if (!found) {
     if (!create || read_only) return text(head, "it does not exist and the url's mode does not allow to make it; create it or use mode=rwc");
     if (::access(directory.c_str(), W_OK | X_OK) != 0)
       return text(head, "user ", ::geteuid(), " may not create files in ", directory.native(), "; give it write permission there or change the pool's url");

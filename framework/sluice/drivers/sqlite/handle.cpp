@@ -5,8 +5,6 @@
 #include <sluice/sql/placeholders.hpp>
 
 #include <algorithm>
-#include <cctype>
-#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -17,17 +15,6 @@ constexpr Duration longest_busy_wait = 60s;  // without a deadline
 constexpr int steps_between_checks = 2000;   // of SQLite's virtual machine: some tens of microseconds
 
 bool is_busy(int code) noexcept { return (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_PROTOCOL; }
-
-// The next word in capitals, removed from the front.
-std::string next_word(std::string_view& sql) {
-  while (!sql.empty() && std::isspace(static_cast<unsigned char>(sql.front()))) sql.remove_prefix(1);
-  std::string word;
-  while (!sql.empty() && std::isalpha(static_cast<unsigned char>(sql.front())) && word.size() < 16) {
-    word += static_cast<char>(std::toupper(static_cast<unsigned char>(sql.front())));
-    sql.remove_prefix(1);
-  }
-  return word;
-}
 
 }  // namespace
 
@@ -47,6 +34,7 @@ void Handle::open(const Stop& stop) {
   db_.reset(db);
   if (rc != SQLITE_OK) fail_open(rc, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
   sqlite3_busy_handler(db, &Handle::on_busy, this);
+  sqlite3_set_authorizer(db, &Handle::on_authorize, this);
   sqlite3_progress_handler(db, steps_between_checks, &Handle::on_progress, this);
   if (!read_only && sqlite3_db_readonly(db, "main") == 1) fail_open(SQLITE_READONLY, "the file can only be read");
 
@@ -95,7 +83,7 @@ void Handle::close() noexcept {
 sql::Rows Handle::run(const sql::Statement& statement, const Stop& stop) { return sql::Rows(run_to_end(statement, stop)); }
 
 Prepared* Handle::bound(const sql::Statement& statement) {
-  Prepared& prepared = cache_.get(db_.get(), statement.sql);
+  Prepared& prepared = prepare(statement.sql);
   if (prepared.parameters() != statement.parameters.size()) {
     sql::check_parameter_count(prepared.parameters(), statement.parameters.size(), statement.sql);
   }
@@ -107,6 +95,11 @@ Prepared* Handle::bound(const sql::Statement& statement) {
     throw;
   }
   return &prepared;
+}
+
+Prepared& Handle::prepare(const std::string& sql) {
+  const Compiling compiling(*this);
+  return cache_.get(db_.get(), sql, compiled_);
 }
 
 std::shared_ptr<sql::ResultSet> Handle::run_to_end(const sql::Statement& statement, const Stop& stop) {
@@ -131,7 +124,6 @@ std::shared_ptr<sql::ResultSet> Handle::run_to_end(const sql::Statement& stateme
     while (is_busy(rc = step_to_end(*prepared, *result)) && alone && pause(began)) sqlite3_reset(prepared->get());
   }
   if (rc != SQLITE_DONE) fail(sql::Phase::execute, rc, statement.sql);
-  note_alteration(statement.sql);
   if (alone) refuse_open_transaction(statement.sql);
   note_changes(changes, *result);
   return result;
@@ -166,13 +158,15 @@ void Handle::run_script(const std::string& script, const Stop& stop) {
   while (*rest) {
     const char* begin = rest;
     sqlite3_stmt* raw = nullptr;
-    if (const int rc = sqlite3_prepare_v2(db_.get(), begin, -1, &raw, &rest); rc != SQLITE_OK) fail(sql::Phase::prepare, rc, begin);
+    {
+      const Compiling compiling(*this);
+      if (const int rc = sqlite3_prepare_v2(db_.get(), begin, -1, &raw, &rest); rc != SQLITE_OK) fail(sql::Phase::prepare, rc, begin);
+    }
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> one(raw, &sqlite3_finalize);
     if (!raw) continue;
     int rc = stop.now() ? SQLITE_INTERRUPT : SQLITE_ROW;
     while (rc == SQLITE_ROW) rc = sqlite3_step(raw);
     if (rc != SQLITE_DONE) fail(sql::Phase::execute, rc, std::string(begin, rest));
-    note_alteration(begin);
   }
   if (alone) refuse_open_transaction(script);
 }
@@ -254,7 +248,7 @@ void Handle::reset() {
   rollback();
   if (altered_ == Altered::lasting) {
     broken_ = true;
-    throw Error("a statement attached a database or made a temporary table: the connection is replaced");
+    throw Error("a statement attached a database, made a temporary table or changed a setting for good: the connection is replaced");
   }
   require_open("PRAGMA");
   const Stop never;
@@ -263,16 +257,17 @@ void Handle::reset() {
   altered_ = Altered::no;
 }
 
-void Handle::note_alteration(const std::string& sql) {
-  std::string_view rest = sql;
-  const std::string first = next_word(rest);
-  if (first == "PRAGMA") altered_ = std::max(altered_, Altered::settings);
-  if (first != "ATTACH" && first != "DETACH" && first != "CREATE") return;
-  if (first == "CREATE") {
-    const std::string second = next_word(rest);
-    if (second != "TEMP" && second != "TEMPORARY") return;
-  }
-  if (!location_.memory) altered_ = Altered::lasting;  // a new connection to a database in memory would be an empty one
+Handle::Compiling::~Compiling() {
+  handle_.compiling_ = false;
+  Altered altered = handle_.compiled_;
+  if (altered == Altered::lasting && handle_.location_.memory) altered = Altered::settings;  // a new connection would find an empty database
+  handle_.altered_ = std::max(handle_.altered_, altered);
+}
+
+int Handle::on_authorize(void* self, int action, const char* first, const char* second, const char* schema, const char*) noexcept {
+  auto* handle = static_cast<Handle*>(self);
+  if (handle->compiling_) handle->compiled_ = std::max(handle->compiled_, alteration(action, first, second, schema));
+  return SQLITE_OK;
 }
 
 void Handle::settle() noexcept {

@@ -4,6 +4,7 @@
 // Other processes' writers are waited for (1 to 10 ms between tries) as long as the deadline allows, a minute without one.
 #pragma once
 
+#include <sluice/drivers/sqlite/alteration.hpp>
 #include <sluice/drivers/sqlite/location.hpp>
 #include <sluice/drivers/sqlite/prepared.hpp>
 #include <sluice/drivers/sqlite/stop.hpp>
@@ -59,7 +60,6 @@ class Handle {
   const std::shared_ptr<WriterGate>& gate() const noexcept { return gate_; }
 
  private:
-  enum class Altered { no, settings, lasting };
   // What is true between two calls: no gate held and nothing forbidden outside of a transaction.
   class Call {
    public:
@@ -71,12 +71,28 @@ class Handle {
    private:
     Handle& handle_;
   };
+  // While a statement of the user's is compiled: SQLite tells what it leaves behind. Some pragmas are in force at once, so this counts
+  // also if it fails afterwards, or is not run.
+  class Compiling {
+   public:
+    explicit Compiling(Handle& handle) noexcept : handle_(handle) {
+      handle_.compiling_ = true;
+      handle_.compiled_ = Altered::no;
+    }
+    Compiling(const Compiling&) = delete;
+    Compiling& operator=(const Compiling&) = delete;
+    ~Compiling();
+
+   private:
+    Handle& handle_;
+  };
   struct Close {
     void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
   };
 
   static int on_busy(void* self, int tries) noexcept;
   static int on_progress(void* self) noexcept;
+  static int on_authorize(void* self, int action, const char* first, const char* second, const char* schema, const char* trigger) noexcept;
   bool pause(TimePoint since) noexcept;
   void settle() noexcept;
   bool autocommit() const noexcept { return sqlite3_get_autocommit(db_.get()) != 0; }
@@ -89,6 +105,7 @@ class Handle {
   void require_live_transaction(const std::string& sql) const;
   void refuse_open_transaction(const std::string& sql);
   std::shared_ptr<sql::ResultSet> run_to_end(const sql::Statement& statement, const Stop& stop);
+  Prepared& prepare(const std::string& sql);
   // Prepared, with its parameters bound; `statement` must live until it is reset. Null: nothing to run.
   Prepared* bound(const sql::Statement& statement);
   void note_changes(sqlite3_int64 before, sql::ResultSet& out) const;
@@ -99,7 +116,6 @@ class Handle {
   std::shared_ptr<sql::ResultSet> run_inside(const sql::Statement& statement);
   [[noreturn]] void fail(sql::Phase phase, int code, const std::string& sql);
   [[noreturn]] void fail_open(int code, const std::string& message);
-  void note_alteration(const std::string& sql);
 
   Location location_;
   std::shared_ptr<WriterGate> gate_;
@@ -114,6 +130,8 @@ class Handle {
   bool in_gate_ = false;
   bool query_only_ = false;
   bool broken_ = false;
+  bool compiling_ = false;
+  Altered compiled_ = Altered::no;  // by the statement that was compiled last
   Altered altered_ = Altered::no;
   std::minstd_rand random_;
 };

@@ -67,6 +67,10 @@ std::shared_ptr<const sql::ResultSet> Handle::stream_next(const Stop& stop) {
     for (int i = 0; i < columns; ++i) bytes += size_of(set->cells.emplace_back(streaming_->value(i)));
     ++set->row_count;
   }
+  if (rc == SQLITE_DONE && !explicit_) {
+    const std::string sql = streamed_.sql;  // the rollback ends the stream
+    refuse_open_transaction(sql);
+  }
   if (rc == SQLITE_ROW) guard.handle = nullptr;
   if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
     if (set->row_count == 0) set.reset();

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <cmath>
 #include <variant>
 
 namespace sluice::sqlite {
@@ -66,7 +68,10 @@ void Prepared::bind(int number, const sql::Value& parameter, const std::string& 
     int operator()(sql::Null) const { return sqlite3_bind_null(s, n); }
     int operator()(bool v) const { return sqlite3_bind_int(s, n, v ? 1 : 0); }
     int operator()(std::int64_t v) const { return sqlite3_bind_int64(s, n, v); }
-    int operator()(double v) const { return sqlite3_bind_double(s, n, v); }
+    int operator()(double v) const {
+      if (std::isnan(v)) unfit(n, "NaN, which SQLite would store as NULL", sql);
+      return sqlite3_bind_double(s, n, v);
+    }
     int operator()(const std::string& v) const {
       if (!sql::valid_utf8(v)) unfit(n, "text that is not valid UTF-8", sql);
       return sqlite3_bind_text64(s, n, v.data(), v.size(), SQLITE_STATIC, SQLITE_UTF8);
@@ -75,7 +80,11 @@ void Prepared::bind(int number, const sql::Value& parameter, const std::string& 
       // A null pointer would bind NULL.
       return v.empty() ? sqlite3_bind_zeroblob(s, n, 0) : sqlite3_bind_blob64(s, n, v.data(), v.size(), SQLITE_STATIC);
     }
-    int operator()(sql::Timestamp v) const { return own(sql::format_timestamp(v)); }
+    int operator()(sql::Timestamp v) const {
+      const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(v));
+      if (date.year() < std::chrono::year(0) || date.year() > std::chrono::year(9999)) unfit(n, "a timestamp outside of the years 0 to 9999", sql);
+      return own(sql::format_timestamp(v));
+    }
     int operator()(std::uint64_t) const { unfit(n, "an integer above 9223372036854775807, SQLite's largest", sql); }
     int operator()(const sql::Decimal& v) const { return own(v.text()); }
     int operator()(sql::Date v) const { return own(sql::format_date(v)); }
@@ -123,6 +132,10 @@ sql::Value Prepared::value(int column) const {
       const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(s, column));
       const auto size = static_cast<std::size_t>(sqlite3_column_bytes(s, column));
       const std::string_view view = data ? std::string_view(data, size) : std::string_view();
+      if (!sql::valid_utf8(view)) {
+        const auto* bytes = reinterpret_cast<const std::byte*>(data);
+        return sql::Bytes(bytes, bytes + size);
+      }
       switch (hint) {
         case Hint::timestamp: return value_or_text(sql::parse_timestamp(view), view);
         case Hint::date: return value_or_text(sql::parse_date(view), view);
@@ -141,17 +154,22 @@ sql::Value Prepared::value(int column) const {
   }
 }
 
-Prepared& PreparedCache::get(sqlite3* db, const std::string& sql) {
+Prepared& PreparedCache::get(sqlite3* db, const std::string& sql, const Altered& compiled) {
   if (const auto known = by_text_.find(sql); known != by_text_.end()) {
-    entries_.splice(entries_.begin(), entries_, known->second);
-    return entries_.front().prepared;
+    const auto entry = known->second;
+    if (!entry->once) {
+      entries_.splice(entries_.begin(), entries_, entry);
+      return entry->prepared;
+    }
+    by_text_.erase(known);
+    entries_.erase(entry);
   }
   Prepared prepared(db, sql, capacity_ > 0);  // in the cache only once SQLite accepted it
   while (!entries_.empty() && entries_.size() >= std::max<std::size_t>(capacity_, 1)) {
     by_text_.erase(entries_.back().sql);
     entries_.pop_back();
   }
-  entries_.push_front(Entry{sql, std::move(prepared)});
+  entries_.push_front(Entry{sql, std::move(prepared), compiled != Altered::no});
   by_text_.emplace(entries_.front().sql, entries_.begin());
   return entries_.front().prepared;
 }

@@ -1,6 +1,7 @@
 // Prepared statements of one connection, kept by their text: least recently used first out. Used by the connection's thread.
 #pragma once
 
+#include <sluice/drivers/sqlite/alteration.hpp>
 #include <sluice/sql/value.hpp>
 
 #include <sqlite3.h>
@@ -50,8 +51,9 @@ class PreparedCache {
  public:
   explicit PreparedCache(std::size_t capacity) : capacity_(capacity) {}
 
-  // Valid until the next call. With capacity 0 nothing is kept beyond that.
-  Prepared& get(sqlite3* db, const std::string& sql);
+  // Valid until the next call. With capacity 0 nothing is kept beyond that. `compiled` is set, by others, while SQLite compiles: a
+  // statement that alters its connection does so by being compiled, so it is compiled each time.
+  Prepared& get(sqlite3* db, const std::string& sql, const Altered& compiled);
   void clear() noexcept;
   std::size_t size() const noexcept { return entries_.size(); }
 
@@ -59,6 +61,7 @@ class PreparedCache {
   struct Entry {
     std::string sql;
     Prepared prepared;
+    bool once;
   };
   std::size_t capacity_;
   std::list<Entry> entries_;  // most recently used first
