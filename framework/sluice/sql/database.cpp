@@ -21,15 +21,6 @@ const SqlConnector& sql_connector(pool::Pool& pool) {
 
 Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.connection()); }
 
-// A BEGIN smuggled in by query(): what comes next would run on another connection, and this one would roll back in silence.
-void refuse_open_transaction(Session& session) {
-  if (session.dialect() != Dialect::postgres || !session.in_transaction()) return;
-  session.broken = true;
-  throw SqlError(Phase::execute, Class::other, "25001", 0,
-                 "a single statement left a transaction open; its connection is closed, and what it did is rolled back: use begin() or "
-                 "transaction()");
-}
-
 }  // namespace
 
 // One connection for all writes that come while it is held (SqlConnector::gathers). It takes newcomers for a short while only, so that

@@ -22,6 +22,14 @@ const char* to_sql(Isolation level) noexcept {
   return names[static_cast<unsigned>(level)];
 }
 
+void refuse_open_transaction(Session& session) {
+  if (!session.in_transaction()) return;
+  session.broken = true;
+  throw SqlError(Phase::execute, Class::other, "25001", 0,
+                 "a single statement left a transaction open; its connection is closed, and what it did is rolled back: use begin() or "
+                 "transaction()");
+}
+
 std::string Session::quoted(const std::string& name) const {
   const char mark = dialect() == Dialect::mysql ? '`' : '"';
   if (name.empty() || name.find('\0') != std::string::npos)

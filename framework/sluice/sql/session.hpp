@@ -160,6 +160,10 @@ class Session : public pool::Connection {
   std::uint64_t bulk_count_ = 0;
 };
 
+// After a statement of autocommit: a BEGIN in it would make what comes next run on another connection, and roll back in silence.
+// Then the connection is broken, and SqlError says why.
+void refuse_open_transaction(Session& session);
+
 inline RowSource::RowSource(Session& session) noexcept : read_(session) { ++session.readers_; }
 inline RowSource::~RowSource() { --read_.readers_; }
 

@@ -1,5 +1,5 @@
 // Sees every statement of a pool from its start to its end: counts it, shows it to `ctl statements` while it runs, and logs it
-// afterwards if it took long. Parameter values are shown nowhere unless `log_parameters` asks for them in the slow-statement log.
+// afterwards if it took long. Parameter values are shown nowhere unless `log_parameters` asks for them, in the slow-statement log and errors.
 // One loop's own.
 #pragma once
 

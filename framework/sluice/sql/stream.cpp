@@ -55,8 +55,14 @@ awaitable<Rows> Stream::next_rows() {
     guard.stream = nullptr;
     co_return Rows(std::move(set));
   }
+  refuse_open_transaction();
   running_->succeeded();
   co_return Rows();
+}
+
+// Of a stream with a connection of its own; within a transaction it is the transaction's.
+void Stream::refuse_open_transaction() {
+  if (lease_) sql::refuse_open_transaction(static_cast<Session&>(lease_.connection()));
 }
 
 awaitable<void> Stream::close() {
@@ -68,6 +74,7 @@ awaitable<void> Stream::close() {
   piece_ = Rows();
   at_ = 0;
   co_await source_->stop(deadline());
+  if (lease_ && !lease_->broken) refuse_open_transaction();
   running_->succeeded();
 }
 

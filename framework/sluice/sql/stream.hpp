@@ -38,6 +38,7 @@ class Stream {
  private:
   Deadline deadline() const noexcept;
   void end() noexcept;
+  void refuse_open_transaction();
 
   std::shared_ptr<StatementWatch> watch_;
   std::optional<StatementWatch::Running> running_;
