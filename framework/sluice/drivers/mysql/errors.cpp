@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace sluice::mysql {
 namespace {
@@ -26,48 +25,28 @@ const char* remedy(unsigned code) {
   }
 }
 
-// Skips white space, comments and opening parentheses; looks into /*! … */.
-std::string_view skip_blank(std::string_view s) {
-  for (;;) {
-    while (!s.empty() && (std::isspace(static_cast<unsigned char>(s.front())) || s.front() == '(' || s.front() == ';')) s.remove_prefix(1);
-    if (s.starts_with("--") || s.starts_with("#")) {
-      s.remove_prefix(std::min(s.find('\n'), s.size()));
-    } else if (s.starts_with("/*!") || s.starts_with("/*M!")) {
-      s.remove_prefix(s.find('!') + 1);
-      while (!s.empty() && std::isdigit(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
-    } else if (s.starts_with("/*")) {
-      const std::size_t end = s.find("*/", 2);
-      s.remove_prefix(end == s.npos ? s.size() : end + 2);
-    } else {
-      return s;
-    }
-  }
+// The server quotes the offending value in these; it may be a parameter. SQLSTATE 22… is about data, so what is new there may quote too.
+bool quotes_value(unsigned code, std::string_view sqlstate) {
+  static constexpr std::array<unsigned, 17> quoting = {1062, 1115, 1231, 1292, 1298, 1300, 1366, 1367, 1411,
+                                                       1525, 1526, 1586, 1690, 1761, 1762, 1918, 3140};
+  static constexpr std::array<unsigned, 3> naming = {1264, 1265, 1406};  // the column only
+  if (std::find(quoting.begin(), quoting.end(), code) != quoting.end()) return true;
+  return sqlstate.starts_with("22") && std::find(naming.begin(), naming.end(), code) == naming.end();
 }
 
-std::string take_word(std::string_view& s) {
-  s = skip_blank(s);
-  std::string word;
-  while (!s.empty() && (std::isalnum(static_cast<unsigned char>(s.front())) || s.front() == '_')) {
-    word += static_cast<char>(std::toupper(static_cast<unsigned char>(s.front())));
-    s.remove_prefix(1);
-  }
-  return word;
-}
-
-bool contains_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::search(text.begin(), text.end(), lower.begin(), lower.end(), [](unsigned char a, unsigned char b) { return std::tolower(a) == b; }) !=
-         text.end();
-}
-
-// The server quotes the offending value in these; it may be a parameter.
-std::string without_value(unsigned code, std::string message) {
-  static constexpr std::array<unsigned, 6> quoting = {1062, 1292, 1366, 1367, 1411, 1586};
-  if (std::find(quoting.begin(), quoting.end(), code) == quoting.end()) return message;
-  const std::size_t begin = message.find('\'');
+std::string without_value(const Report& report) {
+  static constexpr std::string_view hidden = "(value hidden)";
+  std::string message = report.message;
+  if (!quotes_value(report.code, report.sqlstate)) return message;
+  const char* unquoted = "for value ";  // of a partition
+  if (const std::size_t at = message.find(unquoted); report.code == 1526 && at != message.npos)
+    return message.replace(at + std::string_view(unquoted).size(), message.npos, hidden);
+  const char mark = message.find('\'') == message.npos ? '"' : '\'';
+  const std::size_t begin = message.find(mark);
   std::size_t end = message.rfind("' for ");
-  if (end == message.npos || end < begin) end = message.rfind('\'');
+  if (end == message.npos || end < begin) end = message.rfind(mark);
   if (begin == message.npos || end <= begin) return message;
-  return message.replace(begin, end - begin + 1, "(value hidden)");
+  return message.replace(begin, end - begin + 1, hidden);
 }
 
 }  // namespace
@@ -156,9 +135,9 @@ bool is_lost(unsigned code) noexcept {
 
 bool is_interrupted(unsigned code) noexcept { return code == 1317 || code == 1969 || code == 3024; }
 
-sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement) {
+sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement, bool show_values) {
   const std::string shown = sql::shorten(statement);
-  std::string message = report.message.empty() ? "unknown error" : without_value(report.code, report.message);
+  std::string message = report.message.empty() ? "unknown error" : show_values ? report.message : without_value(report);
   for (char& c : message) c = c == '\n' ? ' ' : c;
   const sql::Class error_class = classify(report.code, report.sqlstate);
   if (report.code == 1461) message += "; lower pools.<name>.statement_cache or raise the server's max_prepared_stmt_count";
@@ -179,25 +158,6 @@ ConnectCause connect_cause(const Report& report, const std::string& pool) {
   static constexpr std::array<unsigned, 4> released = {1040, 2002, 2003, 2005};
   cause.released = std::find(released.begin(), released.end(), report.code) != released.end();
   return cause;
-}
-
-bool leaves_state(std::string_view sql) {
-  for (const char* words : {"get_lock(", ":=", "into @"}) {
-    if (contains_ignoring_case(sql, words)) return true;
-  }
-  // A script has several statements. A ';' inside a literal only starts a piece whose first word means nothing, or is checked once too often.
-  while (!(sql = skip_blank(sql)).empty()) {
-    const std::size_t end = std::min(sql.find(';'), sql.size());
-    std::string_view piece = sql.substr(0, end);
-    sql.remove_prefix(end);
-    const std::string first = take_word(piece), second = take_word(piece), third = take_word(piece), fourth = take_word(piece);
-    if (first == "SET" && second != "TRANSACTION" && second != "STATEMENT" && second != "GLOBAL") return true;
-    static constexpr std::array plain = {"USE", "LOCK", "FLUSH", "HANDLER", "PREPARE", "DEALLOCATE", "CALL", "XA", "BACKUP"};
-    if (std::find(plain.begin(), plain.end(), first) != plain.end()) return true;
-    // CREATE [OR REPLACE] TEMPORARY
-    if (first == "CREATE" && (second == "TEMPORARY" || fourth == "TEMPORARY")) return true;
-  }
-  return false;
 }
 
 }  // namespace sluice::mysql

@@ -23,8 +23,9 @@ bool is_lost(unsigned code) noexcept;
 // KILL QUERY or the session's own limit of time ended the statement.
 bool is_interrupted(unsigned code) noexcept;
 
-// Text with error number, SQLSTATE and the shortened statement; parameters are never in it.
-sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement);
+// Text with error number, SQLSTATE and the shortened statement. Values that the server quotes are in it only with `show_values`
+// (log_parameters).
+sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement, bool show_values = false);
 
 // Why a connect failed.
 struct ConnectCause {
@@ -33,9 +34,5 @@ struct ConnectCause {
   bool released = false;   // the server holds nothing of the attempt: it was not reached, or it refused before it counted
 };
 ConnectCause connect_cause(const Report& report, const std::string& pool);
-
-// Does the statement, by its first words, leave state in the session (variables, temporary tables, locks, the chosen database)?
-// What procedures do cannot be seen, so CALL counts.
-bool leaves_state(std::string_view sql);
 
 }  // namespace sluice::mysql

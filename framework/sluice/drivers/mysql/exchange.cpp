@@ -62,7 +62,7 @@ void MysqlSession::fail(const Report& report, sql::Phase phase, const std::strin
   // 1969 and 3024 say that the session's own limit of time did it; an interruption (1317) may also be somebody else's.
   if (is_interrupted(report.code) && (report.code != 1317 || timed_out_))
     throw TimedOut("the statement did not end before its deadline and was ended on the server: " + shown);
-  throw statement_error(report, phase, sql);
+  throw statement_error(report, phase, sql, show_values_);
 }
 
 void MysqlSession::refuse_several(const std::string& sql) {

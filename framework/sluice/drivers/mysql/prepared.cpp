@@ -45,13 +45,14 @@ void MysqlSession::check_size(std::size_t bytes, const std::string& sql) const {
 awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sql, Deadline deadline) {
   if (PreparedRef known = cache_.find(sql)) co_return known;
   MYSQL* const m = wire_->get();
-  Translated translated = translate(sql, (m->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0);
+  Translated translated = translate(sql, backslash_escapes());
   check_size(translated.sql.size(), sql);
   if (PreparedRef victim = cache_.take_victim()) co_await forget(victim);
   for (bool again : {true, false}) {
     MYSQL_STMT* const s = mysql_stmt_init(m);
     if (!s) throw Error("out of memory");
     auto prepared = std::make_shared<Prepared>(sql, translated, s);
+    prepared->plain = !leaves_state(sql, backslash_escapes());
     int failed = 0;
     const std::string& sent = prepared->translated.sql;
     auto step = [&](int ready) {
@@ -176,11 +177,13 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& p
   prepared = co_await prepare(statement.sql, deadline);
   if (!prepared) {
     sql::check_parameter_count(0, statement.parameters.size(), statement.sql);
+    note_state(prepared, statement.sql);
     co_return co_await text(statement.sql, false, sql::Phase::execute, deadline);
   }
   sql::check_parameter_count(prepared->translated.highest, statement.parameters.size(), statement.sql);
   Parameters parameters(std::move(statement.parameters), prepared->translated.order);
   check_size(parameters.bytes(), statement.sql);
+  note_state(prepared, statement.sql);
   co_await execute(prepared, statement, parameters, deadline);
   std::shared_ptr<sql::ResultSet> set = co_await collect(*prepared, statement.sql, deadline);
   co_return set;

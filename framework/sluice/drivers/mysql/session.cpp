@@ -46,6 +46,7 @@ MysqlSession::MysqlSession(const asio::any_io_executor& executor, Opened opened,
       limit_(settings.statement_timeout),
       max_packet_(opened.max_packet),
       mariadb_(opened.mariadb),
+      show_values_(settings.show_values),
       keep_statements_on_reset_(settings.keep_statements_on_reset) {
   session = opened.session;
   session_birth = opened.session_birth;
@@ -54,6 +55,12 @@ MysqlSession::MysqlSession(const asio::any_io_executor& executor, Opened opened,
 MysqlSession::~MysqlSession() { wire_.reset(); }
 
 bool MysqlSession::in_transaction() const noexcept { return wire_ && wire_->get() && (wire_->get()->server_status & SERVER_STATUS_IN_TRANS) != 0; }
+
+bool MysqlSession::backslash_escapes() const noexcept { return (wire_->get()->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0; }
+
+void MysqlSession::note_state(const PreparedRef& prepared, const std::string& sql) {
+  state_changed_ = state_changed_ || (prepared ? !prepared->plain : leaves_state(sql, backslash_escapes()));
+}
 
 void MysqlSession::refuse_ended(const std::string& sql) const {
   if (ended_ == Ended::no) return;
@@ -74,7 +81,6 @@ awaitable<sql::Rows> MysqlSession::run(sql::Statement statement, Deadline deadli
   PreparedRef prepared;  // before the turn: freed after it
   const Turn turn(*this, statement.sql);
   refuse_ended(statement.sql);
-  if (leaves_state(statement.sql)) state_changed_ = true;
   std::shared_ptr<sql::ResultSet> set;
   std::exception_ptr failure;
   try {
@@ -92,7 +98,7 @@ awaitable<sql::Rows> MysqlSession::run(sql::Statement statement, Deadline deadli
 awaitable<void> MysqlSession::run_script(std::string sql, Deadline deadline) {
   const Turn turn(*this, sql);
   refuse_ended(sql);
-  if (leaves_state(sql)) state_changed_ = true;
+  note_state(nullptr, sql);
   check_size(sql.size(), sql);
   co_await limit_on_server(deadline);
   co_await switch_scripts(true, deadline);
@@ -114,11 +120,15 @@ awaitable<void> MysqlSession::begin(sql::TransactionOptions options, Deadline de
   const Turn turn(*this, sql);
   if (in_transaction() || began_)
     throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
+  bool changed = state_changed_;
   if (options.isolation != sql::Isolation::standard) {
+    // In force for the next transaction, whoever begins it: until that is ours the session is changed.
+    changed = std::exchange(state_changed_, true);
     const std::string level = sluice::text("SET TRANSACTION ISOLATION LEVEL ", sql::to_sql(options.isolation));
     co_await text(level, false, sql::Phase::execute, deadline);
   }
   co_await text(sql, false, sql::Phase::execute, deadline);
+  state_changed_ = changed;
   began_ = true;
   ended_ = Ended::no;
 }

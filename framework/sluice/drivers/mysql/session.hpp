@@ -1,8 +1,8 @@
 // One connection to MySQL or MariaDB: statements, transactions, deadlines that reach the server. One loop's own.
 //
 // A session runs one statement at a time; a second one meanwhile throws and disturbs nothing. Whatever leaves the protocol
-// unfinished (lost connection, cancelled coroutine) sets `broken`. `dirty` means: in a transaction, or the statement's first
-// words show that it changes session state. State changed inside procedures cannot be seen, so CALL counts as such.
+// unfinished (lost connection, cancelled coroutine) sets `broken`. `dirty` means: in a transaction, or the statement's words
+// show that it may change session state. State changed inside procedures cannot be seen, so CALL counts as such.
 //
 // A deadline goes along as the session's max_statement_time (MySQL: max_execution_time, SELECT only), rounded up; past it the
 // janitor is asked for KILL QUERY. MySQL's transactions have two traits that are made loud: a deadlock rolls back the
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <sluice/drivers/mysql/errors.hpp>
+#include <sluice/drivers/mysql/leaves_state.hpp>
 #include <sluice/drivers/mysql/opened.hpp>
 #include <sluice/drivers/mysql/settings.hpp>
 #include <sluice/drivers/mysql/statement_cache.hpp>
@@ -80,6 +81,9 @@ class MysqlSession final : public sql::Session {
   void check_size(std::size_t bytes, const std::string& sql) const;
   bool keeps(const PreparedRef& prepared) { return cache_.find(prepared->key) == prepared; }
 
+  // Before it runs: what a lost answer leaves open counts as done. `prepared` may be null.
+  void note_state(const PreparedRef& prepared, const std::string& sql);
+  bool backslash_escapes() const noexcept;
   void refuse_ended(const std::string& sql) const;
   void note_end(bool failed);
 
@@ -91,6 +95,7 @@ class MysqlSession final : public sql::Session {
   Duration limit_;  // what the server ends statements after; 0: never
   std::uint64_t max_packet_;
   bool mariadb_;
+  bool show_values_;
   bool keep_statements_on_reset_;
   bool running_ = false;     // somebody awaits a statement
   bool unfinished_ = false;  // the server owes an answer

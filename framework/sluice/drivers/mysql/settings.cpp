@@ -138,6 +138,7 @@ Settings parse_settings(const config::Pool& pool, const pool::Identity& identity
   settings.statement_cache = pool.statement_cache;
   settings.statement_timeout = pool.statement_timeout;
   settings.close_timeout = pool.close_timeout;
+  settings.show_values = pool.log_parameters;
   settings.keep_statements_on_reset = pool.reset_on_return != config::ResetOnReturn::always;
   return settings;
 }

@@ -35,6 +35,7 @@ struct Settings {
   std::size_t statement_cache = 0;
   Duration statement_timeout{};  // 0: none
   Duration close_timeout{};
+  bool show_values = false;               // errors show what the server quotes
   bool keep_statements_on_reset = false;  // an unchanged session needs only a ROLLBACK
 
   bool local() const noexcept { return !socket.empty(); }

@@ -27,6 +27,7 @@ struct Prepared {
   std::string key;  // the statement as the user wrote it
   Translated translated;
   st_mysql_stmt* handle;
+  bool plain = false;  // it leaves nothing behind in the session
 };
 
 class StatementCache {

@@ -32,7 +32,6 @@ class MysqlSession::Stream final : public sql::RowSource {
 
   awaitable<void> open(sql::Statement statement, Deadline deadline) {
     session_.refuse_ended(sql_);
-    if (leaves_state(sql_)) session_.state_changed_ = true;
     std::exception_ptr failure;
     try {
       refuse_late(deadline, sql_);
@@ -44,6 +43,7 @@ class MysqlSession::Stream final : public sql::RowSource {
       sql::check_parameter_count(prepared_->translated.highest, statement.parameters.size(), sql_);
       Parameters parameters(std::move(statement.parameters), prepared_->translated.order);
       session_.check_size(parameters.bytes(), sql_);
+      session_.note_state(prepared_, sql_);
       co_await session_.execute(prepared_, statement, parameters, deadline);
       if (mysql_stmt_field_count(prepared_->handle) > 0) reader_.emplace(prepared_->handle);
     } catch (...) {
@@ -106,7 +106,8 @@ class MysqlSession::Stream final : public sql::RowSource {
       Call call(*session_.wire_, step);
       if (!call.done()) co_await session_.finish(call, sql_, deadline);
       if (fetched == 1) {
-        const Report why{mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)};
+        Report why{mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)};
+        if (why.code == 0) why = session_.report();  // the library keeps the server's error in the middle of a result with the connection
         session_.fail(why, sql::Phase::fetch, sql_);
       }
       if (fetched == MYSQL_NO_DATA) {
