@@ -4,7 +4,6 @@
 
 using namespace sluice;
 using postgres::connect_cause;
-using postgres::traces_of;
 using sql::Class;
 
 TEST_CASE("SQLSTATEs are classified by what an application can do about them") {
@@ -38,22 +37,4 @@ TEST_CASE("A failed connect's cause is one line with its SQLSTATE and a remedy")
 
   CHECK(connect_cause("connection to server at \"h\", port 1 failed: server does not support SSL, but SSL was required\n", "main").no_tls);
   CHECK(connect_cause("", "main").text == "unknown reason");
-}
-
-TEST_CASE("Statements that change the session are known by their first words") {
-  for (const char* sql :
-       {"SET search_path = x", "  -- why\n set session x = 1", "/* a */ LISTEN news", "CREATE TEMP TABLE t (i int)",
-        "create local temporary table t(i int)", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SELECT pg_advisory_lock(1)",
-        "SELECT set_config('a.b', '1', false)", "SELECT 1 AS i INTO TEMP t", "CREATE TABLE a(i int); SET x.y = 1", "PREPARE p AS SELECT 1"}) {
-    CAPTURE(sql);
-    CHECK(traces_of(sql).state);
-  }
-  for (const char* sql : {"SELECT 1", "UPDATE t SET a = 1", "SET LOCAL x.y = 1", "SET TRANSACTION READ ONLY", "INSERT INTO settings VALUES ($1)",
-                          "CREATE TABLE temperature (i int)", "", "SELECT pg_advisory_xact_lock(1)", "((SELECT 1))"}) {
-    CAPTURE(sql);
-    CHECK_FALSE(traces_of(sql).state);
-  }
-  CHECK(traces_of("DISCARD ALL").statements);
-  CHECK(traces_of("deallocate all").statements);
-  CHECK_FALSE(traces_of("DELETE FROM t").statements);
 }

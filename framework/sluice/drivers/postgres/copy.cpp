@@ -55,7 +55,7 @@ awaitable<void> PostgresSession::bulk_begin(sql::BulkTarget target, Deadline dea
       if (!result || ends_connection(result.get())) lost(result.get(), sql);
       co_await drain(sql, patience);
       answered(result.get(), sql);
-      throw server_error(result.get(), sql::Phase::prepare, sql);
+      throw error(result.get(), sql::Phase::prepare, sql);
     }
   }
   // The Turn's end has left it broken; bulk_end() makes it whole again.

@@ -1,12 +1,13 @@
 #include <sluice/drivers/postgres/errors.hpp>
 
 #include <sluice/core/text.hpp>
+#include <sluice/drivers/postgres/hidden_values.hpp>
 
 #include <libpq-fe.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <vector>
 
 namespace sluice::postgres {
 namespace {
@@ -33,36 +34,6 @@ const char* remedy(std::string_view code, std::string_view cause) {
   if (cause.find("does not match host name") != cause.npos) return "connect by a name that is in the server's certificate";
   if (cause.find("no password supplied") != cause.npos) return "put the password into the url or ~/.pgpass";
   return nullptr;
-}
-
-// Skips white space, comments and opening parentheses.
-std::string_view skip_blank(std::string_view s) {
-  for (;;) {
-    while (!s.empty() && (std::isspace(static_cast<unsigned char>(s.front())) || s.front() == '(' || s.front() == ';')) s.remove_prefix(1);
-    if (s.starts_with("--")) {
-      s.remove_prefix(std::min(s.find('\n'), s.size()));
-    } else if (s.starts_with("/*")) {
-      const std::size_t end = s.find("*/", 2);
-      s.remove_prefix(end == s.npos ? s.size() : end + 2);
-    } else {
-      return s;
-    }
-  }
-}
-
-std::string take_word(std::string_view& s) {
-  s = skip_blank(s);
-  std::string word;
-  while (!s.empty() && (std::isalnum(static_cast<unsigned char>(s.front())) || s.front() == '_')) {
-    word += static_cast<char>(std::toupper(static_cast<unsigned char>(s.front())));
-    s.remove_prefix(1);
-  }
-  return word;
-}
-
-bool contains_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::search(text.begin(), text.end(), lower.begin(), lower.end(), [](unsigned char a, unsigned char b) { return std::tolower(a) == b; }) !=
-         text.end();
 }
 
 }  // namespace
@@ -94,11 +65,18 @@ bool ends_connection(const PGresult* result) noexcept {
   return severity == "FATAL" || severity == "PANIC" || own;
 }
 
-sql::SqlError server_error(const PGresult* result, sql::Phase phase, const std::string& statement) {
+sql::SqlError server_error(const PGresult* result, sql::Phase phase, const std::string& statement, bool show_values) {
   const std::string code = sqlstate_of(result);
   std::string message = field(result, PG_DIAG_MESSAGE_PRIMARY);
   if (message.empty()) message = PQresultErrorMessage(result);
   while (!message.empty() && message.back() == '\n') message.pop_back();
+  if (!show_values) {
+    std::vector<std::string> known = {statement};
+    for (const int name :
+         {PG_DIAG_SCHEMA_NAME, PG_DIAG_TABLE_NAME, PG_DIAG_COLUMN_NAME, PG_DIAG_DATATYPE_NAME, PG_DIAG_CONSTRAINT_NAME, PG_DIAG_INTERNAL_QUERY})
+      known.push_back(field(result, name));
+    message = hide_values(std::move(message), code, known);
+  }
   // The server's DETAIL of a data error quotes row values, so it stays out; the constraint's name says enough.
   if (const std::string name = field(result, PG_DIAG_CONSTRAINT_NAME); !name.empty() && message.find(name) == message.npos)
     message += text(" (", name, ")");
@@ -131,29 +109,6 @@ ConnectCause connect_cause(std::string_view message, const std::string& pool) {
   if (!cause.sqlstate.empty()) cause.text += text(" [", cause.sqlstate, "]");
   if (const char* what_to_do = remedy(cause.sqlstate, line)) cause.text += text("; ", what_to_do, " (pool ", pool, ")");
   return cause;
-}
-
-Traces traces_of(std::string_view sql) {
-  Traces traces;
-  for (const char* call : {"set_config(", "pg_advisory_lock", "pg_try_advisory_lock"}) traces.state |= contains_ignoring_case(sql, call);
-  // A script has several statements. A ';' inside a literal only starts a piece whose first word means nothing, or is checked once too often.
-  while (!(sql = skip_blank(sql)).empty()) {
-    const std::size_t end = std::min(sql.find(';'), sql.size());
-    std::string_view piece = sql.substr(0, end);
-    sql.remove_prefix(end);
-    const std::string_view whole = piece;
-    const std::string first = take_word(piece), second = take_word(piece), third = take_word(piece);
-    if (first == "SET") traces.state |= second != "LOCAL" && second != "TRANSACTION" && second != "CONSTRAINTS";
-    static constexpr std::array plain = {"RESET", "LISTEN", "UNLISTEN", "PREPARE", "DECLARE", "LOAD"};
-    traces.state |= std::find(plain.begin(), plain.end(), first) != plain.end();
-    const auto temporary = [](const std::string& word) { return word == "TEMP" || word == "TEMPORARY"; };
-    traces.state |= first == "CREATE" && (temporary(second) || temporary(third) || (third == "REPLACE" && temporary(take_word(piece))));
-    traces.state |= first == "CREATE" && contains_ignoring_case(whole, "pg_temp");
-    traces.state |= first == "DO" || first == "CALL";  // code that may do anything
-    traces.state |= (first == "SELECT" || first == "WITH") && contains_ignoring_case(piece, "into temp");
-    traces.statements |= first == "DISCARD" || first == "DEALLOCATE";
-  }
-  return traces;
 }
 
 }  // namespace sluice::postgres

@@ -13,8 +13,9 @@ namespace sluice::postgres {
 // By SQLSTATE (PostgreSQL documentation, appendix A).
 sql::Class classify(std::string_view sqlstate) noexcept;
 
-// An error that the server reported for a statement: text with detail, hint and position; parameters are never in it.
-sql::SqlError server_error(const pg_result* result, sql::Phase phase, const std::string& statement);
+// An error that the server reported for a statement: text with hint and position. Values that the server quotes are in it only with
+// `show_values` (log_parameters).
+sql::SqlError server_error(const pg_result* result, sql::Phase phase, const std::string& statement, bool show_values);
 
 std::string sqlstate_of(const pg_result* result);
 // The connection is over with this error: the server says so (severity FATAL or PANIC), or it is libpq's own, about an answer that
@@ -30,13 +31,5 @@ struct ConnectCause {
 };
 // `message`: PQerrorMessage at PQERRORS_VERBOSE, the only place where libpq tells a failed connect's SQLSTATE.
 ConnectCause connect_cause(std::string_view message, const std::string& pool);
-
-// What the statement leaves behind in the session, by its first words; what functions do cannot be seen (except the
-// well-known set_config and session-level advisory locks).
-struct Traces {
-  bool state = false;       // settings, temporary tables, cursors, LISTEN, locks
-  bool statements = false;  // prepared statements may be gone
-};
-Traces traces_of(std::string_view sql);
 
 }  // namespace sluice::postgres

@@ -47,6 +47,7 @@ class PostgresSession::GroupTrip {
       sql::GroupMember& member = *members_[at];
       try {
         const Parameters parameters(member.statement.parameters, member.statement.sql);
+        session_.look(member.statement.sql, parameters);
         if (group_.kind() == GroupKind::chain && before != Sent::nobody) utility(next_link, Sent::What::commit, before);
         before = Sent::nobody;  // it has its COMMIT
         statement(member.statement.sql, parameters, Sent::What::execute, at);
@@ -222,7 +223,10 @@ class PostgresSession::GroupTrip {
       return lost(nullptr);
     }
     if (head.what == Sent::What::execute) members_[head.member]->rows = sql::Rows(decode_result(answer.get()));
-    if (head.what == Sent::What::prepare) session_.cache_.insert(key, coming_.at(key), true);  // or it would not be here
+    if (head.what == Sent::What::prepare) {
+      const Traces traces = head.member == Sent::nobody ? Traces() : traces_of(members_[head.member]->statement.sql);
+      session_.cache_.insert(key, coming_.at(key), true, traces.parameters);  // plain, or it would not be here
+    }
     if (head.what == Sent::What::deallocate) session_.cache_.drop(name);
     group_.ok();
   }
@@ -246,7 +250,7 @@ class PostgresSession::GroupTrip {
     const sql::Phase phase = head.what == Sent::What::prepare   ? sql::Phase::prepare
                              : head.what == Sent::What::execute ? sql::Phase::execute
                                                                 : sql::Phase::commit;
-    member.failure = std::make_exception_ptr(server_error(error, phase, member.statement.sql));
+    member.failure = std::make_exception_ptr(session_.error(error, phase, member.statement.sql));
   }
 
   void forget(const sql::Statement& statement, const std::string& code) {

@@ -2,6 +2,7 @@
 
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
+#include <sluice/sql/placeholders.hpp>
 
 #include <libpq-fe.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 namespace sluice::postgres {
@@ -38,7 +40,8 @@ PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& set
       cache_(settings.statement_cache),
       validation_query_(settings.validation_query),
       close_timeout_(settings.close_timeout),
-      keep_statements_on_reset_(settings.keep_statements_on_reset) {
+      keep_statements_on_reset_(settings.keep_statements_on_reset),
+      show_values_(settings.show_values) {
   PQsetNoticeProcessor(wire_->get(), log_notice, nullptr);
 }
 
@@ -59,26 +62,42 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   std::string joined;
   const std::string& key = parameters.key(statement.sql, joined);
   const bool alone = !in_transaction(), reused = cache_.find(key) != nullptr;
-  // What the cache holds was looked at when it came there: most statements leave nothing behind.
-  const Traces traces = reused && cache_.plain(key) ? Traces() : traces_of(statement.sql);
-  Result result = co_await execute(statement.sql, parameters, deadline);
+  const Traces traces = look(statement.sql, parameters);
+  Result result = co_await execute(statement.sql, parameters, traces, deadline);
   if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
     // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
     const std::string stale = "DEALLOCATE " + *cache_.find(key);
     cache_.erase(key);
     if (alone && !in_transaction()) {
       if (code == "0A000") result = co_await simple(stale, deadline);
-      result = co_await execute(statement.sql, parameters, deadline);
+      result = co_await execute(statement.sql, parameters, traces, deadline);
     }
   }
-  if (traces.state) state_changed_ = true;
   if (traces.statements) cache_.clear();
   check(result.get(), sql::Phase::execute, statement.sql);
   co_return sql::Rows(decode_result(result.get()));
 }
 
+Traces PostgresSession::look(const std::string& sql, const Parameters& parameters) {
+  std::string joined;
+  const std::string& key = parameters.key(sql, joined);
+  // What the cache holds was looked at when it came there: most statements leave nothing behind.
+  Traces traces;
+  if (cache_.plain(key))
+    traces.parameters = cache_.parameters(key);
+  else
+    traces = traces_of(sql);
+  if (traces.parameters) sql::check_parameter_count(*traces.parameters, static_cast<std::size_t>(parameters.count()), sql);
+  return traces;
+}
+
+void PostgresSession::note(const Traces& traces) noexcept {
+  state_changed_ |= traces.state;
+  seeded_ |= traces.seed;
+}
+
 // Prepares the statement if it is new, then runs it. Returns the server's error as a result.
-awaitable<Result> PostgresSession::execute(const std::string& sql, const Parameters& parameters, Deadline deadline) {
+awaitable<Result> PostgresSession::execute(const std::string& sql, const Parameters& parameters, const Traces& traces, Deadline deadline) {
   refuse_late(deadline, sql);
   PGconn* const connection = wire_->get();
   std::string joined;
@@ -97,11 +116,9 @@ awaitable<Result> PostgresSession::execute(const std::string& sql, const Paramet
     sent(PQsendPrepare(connection, name.c_str(), sql.c_str(), parameters.count(), parameters.types()), sql);
     Result prepared = co_await exchange(sql, deadline);
     if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK) check(prepared.get(), sql::Phase::prepare, sql);
-    if (!cache_.victim()) {
-      const Traces traces = traces_of(sql);
-      cache_.insert(key, name, !traces.state && !traces.statements);
-    }
+    if (!cache_.victim()) cache_.insert(key, name, !traces.state && !traces.statements, traces.parameters);
   }
+  note(traces);
   if (name.empty()) {
     sent(PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
                            parameters.formats(), 0),
@@ -145,7 +162,7 @@ void PostgresSession::check(const PGresult* result, sql::Phase phase, const std:
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY: return;
-    default: throw server_error(result, phase, sql);
+    default: throw error(result, phase, sql);
   }
 }
 
@@ -214,7 +231,7 @@ void PostgresSession::keep_notifications() {
 awaitable<void> PostgresSession::run_script(std::string sql, Deadline deadline) {
   const Turn turn(*this, sql);
   const Traces traces = traces_of(sql);
-  if (traces.state) state_changed_ = true;
+  note(traces);
   Result result = co_await simple(sql, deadline);
   if (traces.statements) cache_.clear();
   check(result.get(), sql::Phase::execute, sql);
@@ -277,6 +294,13 @@ awaitable<void> PostgresSession::reset(Deadline deadline) {
   Result discarded = co_await simple("DISCARD ALL", deadline);
   check(discarded.get(), sql::Phase::execute, "DISCARD ALL");
   cache_.clear();
+  if (seeded_) {
+    std::random_device random;
+    std::string seed = text("SELECT setseed(", std::uniform_real_distribution<double>(-1, 1)(random), ")");
+    Result seeded = co_await simple(std::move(seed), deadline);
+    check(seeded.get(), sql::Phase::execute, "SELECT setseed");
+  }
+  seeded_ = false;
   state_changed_ = false;
   listening_ = false;
   notifications_.clear();

@@ -2,12 +2,13 @@
 //
 // A session runs one statement at a time; a second one meanwhile throws and disturbs nothing. Whatever leaves the protocol
 // unfinished (lost connection, cancelled coroutine, COPY) sets `broken`. `dirty` means: in a transaction, or the statement's
-// first words show that it changes session state. State changed inside functions cannot be seen (reset_on_return: always).
+// words show that it may change session state. State changed inside functions cannot be seen (reset_on_return: always).
 #pragma once
 
 #include <sluice/drivers/postgres/errors.hpp>
 #include <sluice/drivers/postgres/settings.hpp>
 #include <sluice/drivers/postgres/statement_cache.hpp>
+#include <sluice/drivers/postgres/traces.hpp>
 #include <sluice/drivers/postgres/values.hpp>
 #include <sluice/drivers/postgres/wire.hpp>
 #include <sluice/sql/session.hpp>
@@ -70,7 +71,7 @@ class PostgresSession final : public sql::Session {
     Deadline deadline;
     bool timed_out = false;
   };
-  awaitable<Result> execute(const std::string& sql, const Parameters& parameters, Deadline deadline);
+  awaitable<Result> execute(const std::string& sql, const Parameters& parameters, const Traces& traces, Deadline deadline);
   awaitable<Result> simple(std::string sql, Deadline deadline);
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
   // Until there is something to read, for exchange() and those who read piece by piece. Past the deadline the statement is
@@ -85,6 +86,13 @@ class PostgresSession final : public sql::Session {
   void keep_notifications();
   void sent(int ok, const std::string& sql);
   void check(const pg_result* result, sql::Phase phase, const std::string& sql);
+  sql::SqlError error(const pg_result* result, sql::Phase phase, const std::string& sql) const {
+    return server_error(result, phase, sql, show_values_);
+  }
+  // From the cache, or by its words. Throws SqlError(encode) if it takes another number of parameters.
+  Traces look(const std::string& sql, const Parameters& parameters);
+  // Before it runs: what a lost answer leaves open counts as done.
+  void note(const Traces& traces) noexcept;
   [[noreturn]] void lost(const pg_result* last, const std::string& sql);
 
   std::unique_ptr<Wire> wire_;
@@ -92,10 +100,12 @@ class PostgresSession final : public sql::Session {
   std::string validation_query_;
   Duration close_timeout_;
   bool keep_statements_on_reset_;
+  bool show_values_;
   std::uint64_t next_statement_ = 1;
   bool running_ = false;        // somebody awaits a statement
   bool unfinished_ = false;     // the server owes an answer
   bool state_changed_ = false;  // beyond the transaction
+  bool seeded_ = false;         // random() too
   bool listening_ = false;
   std::deque<sql::Notification> notifications_;
   std::string copy_sql_;  // of the COPY that runs

@@ -112,6 +112,7 @@ Settings parse_settings(const config::Pool& given, const pool::Identity& identit
   settings.validation_query = pool.validation_query;
   settings.statement_cache = pool.statement_cache;
   settings.close_timeout = pool.close_timeout;
+  settings.show_values = pool.log_parameters;
   settings.keep_statements_on_reset = pool.reset_on_return != config::ResetOnReturn::always;
   return settings;
 }

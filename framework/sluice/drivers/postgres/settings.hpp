@@ -29,6 +29,7 @@ struct Settings {
   std::string validation_query;
   std::size_t statement_cache = 0;
   Duration close_timeout{};
+  bool show_values = false;               // errors show what the server quotes
   bool keep_statements_on_reset = false;  // an unchanged session needs only a ROLLBACK
 
   bool local() const noexcept { return address.empty() && (host.empty() || host.front() == '/' || host.front() == '@'); }

@@ -1,9 +1,8 @@
-#include <sluice/drivers/postgres/errors.hpp>
 #include <sluice/drivers/postgres/sharing.hpp>
 
-#include <algorithm>
-#include <cctype>
-#include <optional>
+#include <sluice/drivers/postgres/tokens.hpp>
+#include <sluice/drivers/postgres/traces.hpp>
+
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -71,62 +70,13 @@ const Words& chainable() {
   return words;
 }
 
-// They change or use what belongs to the session.
+// They use what belongs to the session, or to the whole transaction; what changes the session is known already.
 bool of_the_session(std::string_view function) {
-  for (const std::string_view start : {"pg_advisory", "pg_try_advisory", "dblink", "set_config", "setseed", "setval", "currval", "lastval", "lo_",
-                                       "pg_terminate_backend", "pg_cancel_backend", "pg_export_snapshot", "query_to_xml", "cursor_to_xml"}) {
+  for (const std::string_view start :
+       {"pg_advisory", "pg_try_advisory", "setval", "currval", "lastval", "lo_", "pg_terminate_backend", "pg_cancel_backend", "pg_export_snapshot"}) {
     if (function.starts_with(start)) return true;
   }
   return false;
-}
-
-struct Token {
-  enum class Kind { word, quoted, sign } kind;
-  std::string text;  // words in lower case; a sign is one character; quoted: the name between double quotes
-};
-
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0; }
-
-// Words, quoted names and signs, without literals, numbers and comments. Nothing: it holds what is not understood here.
-std::optional<std::vector<Token>> tokens_of(std::string_view s) {
-  std::vector<Token> tokens;
-  for (std::size_t i = 0; i < s.size();) {
-    const char c = s[i];
-    if (std::isspace(static_cast<unsigned char>(c))) {
-      ++i;
-    } else if (s.substr(i, 2) == "--") {
-      i = std::min(s.find('\n', i), s.size());
-    } else if (s.substr(i, 2) == "/*") {
-      const std::size_t end = s.find("*/", i + 2);
-      if (end == s.npos || s.substr(i + 2, end - i - 2).find("/*") != s.npos) return std::nullopt;  // nested
-      i = end + 2;
-    } else if (c == '\'' || c == '"') {
-      const std::size_t end = s.find(c, i + 1);
-      if (end == s.npos) return std::nullopt;
-      if (c == '"') tokens.push_back({Token::Kind::quoted, std::string(s.substr(i + 1, end - i - 1))});
-      i = end + 1;  // a doubled quote begins the next piece of the same literal
-    } else if (c == '\\') {
-      return std::nullopt;
-    } else if (c == '$') {
-      std::size_t end = i + 1;
-      while (end < s.size() && std::isdigit(static_cast<unsigned char>(s[end]))) ++end;
-      if (end == i + 1 || (end < s.size() && (is_word(s[end]) || s[end] == '$'))) return std::nullopt;  // a dollar quote
-      i = end;
-    } else if (is_word(c)) {
-      std::string word;
-      for (; i < s.size() && (is_word(s[i]) || s[i] == '$'); ++i) word += static_cast<char>(std::tolower(static_cast<unsigned char>(s[i])));
-      if (i < s.size() && s[i] == '\'' && (word == "e" || word == "u" || word == "b" || word == "x" || word == "n")) {
-        if (s.find('\\', i) != s.npos) return std::nullopt;  // an escape string
-        continue;
-      }
-      if (!std::isdigit(static_cast<unsigned char>(word.front()))) tokens.push_back({Token::Kind::word, std::move(word)});
-    } else {
-      tokens.push_back({Token::Kind::sign, std::string(1, c)});
-      ++i;
-    }
-  }
-  while (!tokens.empty() && tokens.back().text == ";") tokens.pop_back();
-  return tokens;
 }
 
 }  // namespace
@@ -136,34 +86,34 @@ sql::Sharing sharing_of(std::string_view sql) {
   if (sql.size() > longest || sql.find('\\') != sql.npos) return Sharing::none;
   const Traces traces = traces_of(sql);
   if (traces.state || traces.statements) return Sharing::none;
-  const std::optional<std::vector<Token>> tokens = tokens_of(sql);
-  if (!tokens) return Sharing::none;
+  Scan scanned = scan(sql);
+  if (!scanned.sure || !scanned.plain) return Sharing::none;
+  std::vector<Token>& tokens = scanned.tokens;
+  while (!tokens.empty() && tokens.back().is_sign(';')) tokens.pop_back();
 
   const auto word_at = [&](std::size_t i) -> std::string_view {
-    return i < tokens->size() && (*tokens)[i].kind == Token::Kind::word ? std::string_view((*tokens)[i].text) : std::string_view();
+    return i < tokens.size() && tokens[i].kind == Token::Kind::word ? std::string_view(tokens[i].text) : std::string_view();
   };
-  const auto sign_at = [&](std::size_t i, char c) {
-    return i < tokens->size() && (*tokens)[i].kind == Token::Kind::sign && (*tokens)[i].text.front() == c;
-  };
+  const auto sign_at = [&](std::size_t i, char c) { return i < tokens.size() && tokens[i].is_sign(c); };
   std::size_t start = 0;
   while (sign_at(start, '(')) ++start;
   const std::string_view first = word_at(start);
   if (!chainable().count(first)) return Sharing::none;
   bool reads = first == "select" || first == "with" || first == "values" || first == "table";
-  for (std::size_t i = start; i < tokens->size(); ++i) {
+  for (std::size_t i = start; i < tokens.size(); ++i) {
     if (sign_at(i, ';')) return Sharing::none;
     const std::string_view word = word_at(i);
     if (word == "insert" || word == "update" || word == "delete" || word == "merge" || word == "into") reads = false;
     if (word == "for" && (word_at(i + 1) == "update" || word_at(i + 1) == "share" || word_at(i + 1) == "no" || word_at(i + 1) == "key"))
       reads = false;
-    if (!sign_at(i + 1, '(') || (*tokens)[i].kind == Token::Kind::sign) continue;
+    if (!sign_at(i + 1, '(') || tokens[i].kind == Token::Kind::sign) continue;
     // A name before a parenthesis: a function, unless the language says otherwise.
-    const std::string_view name = (*tokens)[i].text;
+    const std::string_view name = tokens[i].text;
     if (of_the_session(name)) return Sharing::none;
-    if ((*tokens)[i].kind == Token::Kind::word && keywords().count(name)) continue;
+    if (tokens[i].kind == Token::Kind::word && keywords().count(name)) continue;
     if (i > 0 && word_at(i - 1) == "as") continue;  // an alias with columns
     const bool qualified = i >= 2 && sign_at(i - 1, '.') && word_at(i - 2) != "pg_catalog";
-    if (qualified || (*tokens)[i].kind == Token::Kind::quoted || !harmless().count(name)) reads = false;
+    if (qualified || tokens[i].kind == Token::Kind::quoted || !harmless().count(name)) reads = false;
   }
   return reads ? Sharing::reads : Sharing::chain;
 }

@@ -40,6 +40,12 @@ class StatementCache {
     return found != index_.end() && found->second->plain;
   }
 
+  // So many parameters it takes, as told at its insertion.
+  std::optional<unsigned> parameters(std::string_view key) const {
+    const auto found = index_.find(key);
+    return found != index_.end() ? found->second->parameters : std::nullopt;
+  }
+
   // The names of so many that were used least.
   std::vector<std::string> victims(std::size_t count) const {
     std::vector<std::string> names;
@@ -60,9 +66,9 @@ class StatementCache {
   }
 
   // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
-  // `plain`: it leaves nothing behind in the session.
-  void insert(std::string key, std::string name, bool plain = false) {
-    entries_.push_front(Entry{std::move(key), std::move(name), plain});
+  // `plain`: it leaves nothing behind in the session. `parameters`: how many it takes, if that is known.
+  void insert(std::string key, std::string name, bool plain = false, std::optional<unsigned> parameters = std::nullopt) {
+    entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters});
     index_.emplace(entries_.front().key, entries_.begin());
   }
 
@@ -84,6 +90,7 @@ class StatementCache {
     std::string key;
     std::string name;
     bool plain;
+    std::optional<unsigned> parameters;
   };
   std::size_t capacity_;
   std::list<Entry> entries_;                                                // most recently used first

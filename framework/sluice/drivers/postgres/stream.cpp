@@ -73,7 +73,7 @@ class PostgresSession::Stream final : public sql::RowSource {
       failure_ = std::make_exception_ptr(
           TimedOut("the result did not come before its deadline; the statement was cancelled on the server: " + sql::shorten(sql_)));
     else
-      failure_ = std::make_exception_ptr(server_error(result, sql::Phase::fetch, sql_));
+      failure_ = std::make_exception_ptr(session_.error(result, sql::Phase::fetch, sql_));
     return 0;
   }
 
@@ -111,12 +111,12 @@ awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Sta
   {
     const Turn turn(*this, statement.sql);
     const Parameters parameters(std::move(statement.parameters), statement.sql);
-    const Traces traces = traces_of(statement.sql);
+    const Traces traces = look(statement.sql, parameters);
+    note(traces);
     // Never prepared by name: what it costs does not count here, and a prepared form that no longer fits need not be met.
     sent(PQsendQueryParams(wire_->get(), statement.sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
                            parameters.formats(), 0),
          statement.sql);
-    if (traces.state) state_changed_ = true;
     if (traces.statements) cache_.clear();
     PQsetSingleRowMode(wire_->get());
     Patience patience{deadline};

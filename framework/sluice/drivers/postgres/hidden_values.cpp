@@ -1,0 +1,54 @@
+#include <sluice/drivers/postgres/hidden_values.hpp>
+
+#include <algorithm>
+#include <cctype>
+
+namespace sluice::postgres {
+namespace {
+
+constexpr std::string_view hidden = "(value hidden)";
+
+bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || (static_cast<unsigned char>(c) & 0x80) != 0; }
+
+// As a whole word, in any case: unquoted names are folded.
+bool occurs(std::string_view name, std::string_view in) {
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
+  for (auto from = in.begin(); from != in.end(); ++from) {
+    from = std::search(from, in.end(), name.begin(), name.end(), same);
+    if (from == in.end()) return false;
+    const auto end = from + static_cast<std::ptrdiff_t>(name.size());
+    const bool begins = from == in.begin() || !is_name(from[-1]) || !is_name(name.front());
+    const bool ends = end == in.end() || !is_name(*end) || !is_name(name.back());
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string hide_values(std::string message, std::string_view sqlstate, const std::vector<std::string>& known) {
+  if (sqlstate.starts_with("P0")) return message;
+  const bool data = sqlstate.starts_with("22");
+  const auto is_known = [&](std::string_view name) {
+    return name.empty() || std::any_of(known.begin(), known.end(), [&](const std::string& text) { return occurs(name, text); });
+  };
+  for (std::size_t begin = message.find('"'); begin != message.npos;) {
+    const std::size_t end = message.find('"', begin + 1);
+    if (!data && end != message.npos && is_known(std::string_view(message).substr(begin + 1, end - begin - 1))) {
+      begin = message.find('"', end + 1);
+      continue;
+    }
+    // Up to the last quote: there may be some in the value.
+    const std::size_t last = message.rfind('"');
+    message.replace(begin, last > begin ? last + 1 - begin : message.npos, hidden);
+    break;
+  }
+  // "invalid byte sequence …: 0xc3 0x28"
+  if (const std::size_t begin = data ? message.find(" 0x") : message.npos; begin != message.npos) {
+    const std::size_t last = std::min(message.find_first_not_of("0123456789abcdefx ", begin), message.size()) - 1;
+    message.replace(begin + 1, message[last] == ' ' ? last - begin - 1 : last - begin, hidden);
+  }
+  return message;
+}
+
+}  // namespace sluice::postgres
