@@ -124,7 +124,7 @@ struct Pool {
   std::uint32_t pipeline_group = 32;     // the most statements that travel together
   Duration pipeline_patience = 50ms;     // a group that is not done by then is taken apart
   Duration slow_statement = 1s;          // statements this long are logged; 0: none
-  bool log_parameters = false;           // the slow-statement log shows parameter values
+  bool log_parameters = false;           // the slow-statement log and errors show parameter values
   // tls
   std::string tls_mode;  // empty: from the url; disable | require | verify-ca | verify-full
   std::string tls_ca;

@@ -1,60 +1,34 @@
 #include "databases.hpp"
+#include "traces.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
 
-namespace {
-
-// What one user of a connection leaves behind, and a question that shows it: the answer must be the same before and after.
-struct Trace {
-  const char* what;
-  std::vector<std::string> left_by;
-  const char* question;
-};
-
-// With one connection, so that the next user certainly gets the same.
-void check_nothing_leaks(RealDatabase& t, const std::vector<Trace>& traces) {
-  auto body = [&]() -> awaitable<void> {
-    for (const Trace& trace : traces) {
-      CAPTURE(trace.what);
-      const sql::Rows before = co_await t.db->query(trace.question);
-      for (const std::string& statement : trace.left_by) co_await t.db->query(statement);
-      const sql::Rows after = co_await t.db->query(trace.question);
-      CHECK(after[0][0].value() == before[0][0].value());
-      // The same, in a transaction that is committed.
-      sql::Transaction tx = co_await t.db->begin();
-      for (const std::string& statement : trace.left_by) co_await tx.query(statement);
-      co_await tx.commit();
-      const sql::Rows later = co_await t.db->query(trace.question);
-      CHECK(later[0][0].value() == before[0][0].value());
-    }
-  };
-  t.run(body);
-}
-
-}  // namespace
-
 TEST_CASE("PostgreSQL: no session state reaches the next user of a connection") {
   if (!PostgresServer::require()) return;
+  server().query("GRANT pg_monitor TO app");
   RealDatabase t(server().url(), 1);
   const char* advisory = "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
   const char* prepared = "SELECT count(*)::int FROM pg_prepared_statements WHERE name NOT LIKE 'sluice%'";
   const char* temporary = "SELECT count(*)::int FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND pg_my_temp_schema() <> 0";
-  check_nothing_leaks(
-      t, {{"SET", {"SET work_mem = '1234kB'"}, "SELECT current_setting('work_mem')"},
-          {"SET in a comment's shadow", {"/* hello */ -- there\n SET work_mem = '1234kB'"}, "SELECT current_setting('work_mem')"},
-          {"set_config", {"SELECT set_config('work_mem', '1234kB', false)"}, "SELECT current_setting('work_mem')"},
-          {"SET TIME ZONE", {"SET TIME ZONE 'Asia/Kolkata'"}, "SELECT current_setting('TimeZone')"},
-          {"temporary table", {"CREATE TEMP TABLE mine (i int)"}, temporary},
-          {"temporary view", {"CREATE OR REPLACE TEMP VIEW mine AS SELECT 1 AS i"}, temporary},
-          {"SELECT INTO TEMP", {"SELECT 1 AS i INTO TEMP mine"}, temporary},
-          {"table in pg_temp", {"CREATE TABLE pg_temp.mine (i int)"}, temporary},
-          {"advisory lock", {"SELECT pg_advisory_lock(42)"}, advisory},
-          {"shared advisory lock", {"SELECT pg_try_advisory_lock_shared(42)"}, advisory},
-          {"PREPARE", {"PREPARE mine AS SELECT 1"}, prepared},
-          {"LISTEN", {"LISTEN mine"}, "SELECT count(*)::int FROM pg_listening_channels()"},
-          {"a DO block", {"DO $$ BEGIN PERFORM set_config('work_mem', '1234kB', false); END $$"}, "SELECT current_setting('work_mem')"},
-          {"SET ROLE", {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"}, "SELECT current_setting('default_transaction_read_only')"}});
+  check_nothing_leaks(t,
+                      {{"SET", {"SET work_mem = '1234kB'"}, "SELECT current_setting('work_mem')"},
+                       {"SET in a comment's shadow", {"/* hello */ -- there\n SET work_mem = '1234kB'"}, "SELECT current_setting('work_mem')"},
+                       {"set_config", {"SELECT set_config('work_mem', '1234kB', false)"}, "SELECT current_setting('work_mem')"},
+                       {"SET TIME ZONE", {"SET TIME ZONE 'Asia/Kolkata'"}, "SELECT current_setting('TimeZone')"},
+                       {"temporary table", {"CREATE TEMP TABLE mine (i int)"}, temporary},
+                       {"temporary view", {"CREATE OR REPLACE TEMP VIEW mine AS SELECT 1 AS i"}, temporary},
+                       {"SELECT INTO TEMP", {"SELECT 1 AS i INTO TEMP mine"}, temporary},
+                       {"table in pg_temp", {"CREATE TABLE pg_temp.mine (i int)"}, temporary},
+                       {"advisory lock", {"SELECT pg_advisory_lock(42)"}, advisory},
+                       {"shared advisory lock", {"SELECT pg_try_advisory_lock_shared(42)"}, advisory},
+                       {"PREPARE", {"PREPARE mine AS SELECT 1"}, prepared},
+                       {"LISTEN", {"LISTEN mine"}, "SELECT count(*)::int FROM pg_listening_channels()"},
+                       {"a DO block", {"DO $$ BEGIN PERFORM set_config('work_mem', '1234kB', false); END $$"}, "SELECT current_setting('work_mem')"},
+                       {"SET SESSION CHARACTERISTICS",
+                        {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"},
+                        "SELECT current_setting('default_transaction_read_only')"},
+                       {"SET ROLE", {"SET ROLE pg_monitor"}, "SELECT current_user::text"}});
   auto cursors = [&]() -> awaitable<void> {
     sql::Transaction tx = co_await t.db->begin();
     co_await tx.query("DECLARE held CURSOR WITH HOLD FOR SELECT generate_series(1, 10)");
