@@ -101,7 +101,7 @@ struct Pool {
   Duration connect_backoff_max = 30s;
   // age (0: never)
   Duration idle_timeout = 10min;
-  Duration soft_idle_timeout = 0s;  // closes idle ones down to min_idle
+  Duration soft_idle_timeout = 0s;  // closes idle ones while more than min_idle are open
   Duration max_lifetime = 30min;
   double lifetime_jitter = 0.1;  // each life is shortened by a random share up to this
   std::uint64_t max_uses = 0;

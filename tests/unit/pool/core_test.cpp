@@ -443,6 +443,43 @@ TEST_CASE("min_idle is kept open") {
   CHECK(t.effects.connects.size() == 1);
 }
 
+TEST_CASE("min_idle counts open connections: while they are all leased nothing more is opened") {
+  CoreTest t(sized(5, 2));
+  t.core->ready(t.now);
+  t.finish_connect();
+  t.finish_connect();
+  PoolEntry* first = t.core->try_lease(t.now, 1);
+  REQUIRE(first);
+  REQUIRE(t.core->try_lease(t.now, 1));
+  t.pass(1min);
+  CHECK(t.core->numbers().leased == 2);
+  CHECK(t.core->numbers().idle == 0);
+  CHECK(t.effects.connects.empty());
+  t.core->discard(*first, t.now);
+  CHECK(t.effects.connects.size() == 1);
+}
+
+TEST_CASE("soft_idle_timeout counts open connections, too: leased ones are among the min_idle that stay") {
+  config::Pool o = sized(5, 2);
+  o.idle_timeout = o.max_lifetime = o.keepalive = o.leak_after = 0s;
+  o.soft_idle_timeout = 10s;
+  CoreTest t(o);
+  t.core->ready(t.now);
+  t.finish_connect();
+  t.finish_connect();
+  PoolEntry& kept = t.leased();
+  PoolEntry& second = t.leased();
+  PoolEntry& third = t.leased();
+  t.give_back(third);
+  t.pass(1min);
+  CHECK(t.effects.closes.size() == 1);  // two are open beside it, though none of them is idle
+  t.give_back(second);
+  t.pass(1min);
+  CHECK(t.effects.closes.size() == 1);  // the last idle one is the second open one
+  CHECK(t.core->numbers().idle == 1);
+  t.give_back(kept);
+}
+
 TEST_CASE("warming up opens connections beyond min_idle, once") {
   CoreTest t;
   t.core->ready(t.now);
