@@ -74,7 +74,7 @@ class Collector {
 
   // ---- which option, which pool
 
-  // The row whose name is the longest end of the path; one in the same spelling before another, "name.*" after all.
+  // The row whose name is the longest end of the path; one in the same spelling before another, "name.*" (or "name.*.*") after all.
   const ForeignOption* find(const std::string& path) const {
     const ForeignOption* best = nullptr;
     std::size_t length = 0;
@@ -82,7 +82,7 @@ class Collector {
     for (const ForeignOption& option : from_.options) {
       std::string name = plain_name(option.name);
       std::string_view whole = plain;
-      if (name.ends_with(".*")) {
+      while (name.ends_with(".*")) {
         name.resize(name.size() - 2);
         whole = whole.substr(0, std::min(whole.rfind('.'), whole.size()));
       }

@@ -8,13 +8,16 @@ using C = Conversion;
 
 constexpr std::string_view per_worker = "counts per worker here; what all workers together may open is servers.<name>.total";
 constexpr std::string_view no_tcp = "every driver socket has TCP keep-alive on, with the system's timing";
-constexpr std::string_view eager = "kept idle, not merely open: min_idle counts connections that nobody uses";
+constexpr std::string_view total = "the same meaning: connections that are kept open, leased ones included";
+constexpr std::string_view impatient = "false: nobody waits, not even for a connection that could still be opened: min_idle keeps some ready";
+constexpr std::string_view while_down =
+    "there calls fail while disconnected only; here nobody waits whenever no connection is idle: min_idle keeps some ready";
 constexpr std::string_view no_idle_cap = "idle connections end by time, and give way at once to whoever needs their permits: there is no cap to set";
 constexpr std::string_view retried = "a loop around the call, with a budget that keeps retries from multiplying load";
 
 constexpr ForeignOption mysql2_options[] = {
     {"connectionLimit", "", "pools.<name>.max", C::same, "", per_worker},
-    {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
+    {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", impatient},
     {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
     {"maxIdle", "", "", C::none, "", no_idle_cap},
     {"idleTimeout", "ms", "pools.<name>.idle_timeout", C::duration, "", ""},
@@ -47,7 +50,7 @@ constexpr ForeignOption mysql2_options[] = {
 
 constexpr ForeignOption pg_options[] = {
     {"max", "", "pools.<name>.max", C::same, "", per_worker},
-    {"min", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"min", "", "pools.<name>.min_idle", C::same, "", total},
     {"idleTimeoutMillis", "ms", "pools.<name>.idle_timeout", C::duration, "", "0 means never, as there"},
     {"connectionTimeoutMillis", "ms", "pools.<name>.acquire_timeout", C::duration, "",
      "covers waiting and connecting there; here one attempt to connect ends by connect_timeout, the whole wait by this"},
@@ -76,7 +79,7 @@ constexpr ForeignOption pg_options[] = {
 
 constexpr ForeignOption generic_pool_options[] = {
     {"max", "", "pools.<name>.max", C::same, "", per_worker},
-    {"min", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"min", "", "pools.<name>.min_idle", C::same, "", total},
     {"maxWaitingClients", "", "pools.<name>.queue_limit", C::same, "", ""},
     {"acquireTimeoutMillis", "ms", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"acquireTimeout", "ms", "pools.<name>.acquire_timeout", C::duration, "", ""},
@@ -99,7 +102,7 @@ constexpr ForeignOption generic_pool_options[] = {
 constexpr ForeignOption mongodb_options[] = {
     {"maxPoolSize", "", "pools.<name>.max", C::same, "0=limit", per_worker},
     {"poolSize", "", "pools.<name>.max", C::same, "0=limit", per_worker},
-    {"minPoolSize", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"minPoolSize", "", "pools.<name>.min_idle", C::same, "", total},
     {"maxIdleTimeMS", "ms", "pools.<name>.idle_timeout", C::duration, "", ""},
     {"waitQueueTimeoutMS", "ms", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"serverSelectionTimeoutMS", "ms", "pools.<name>.acquire_timeout", C::duration, "", "waiting for a server is part of waiting for a connection"},
@@ -108,7 +111,7 @@ constexpr ForeignOption mongodb_options[] = {
     {"socketTimeoutMS", "ms", "pools.<name>.statement_timeout", C::duration, "", ""},
     {"heartbeatFrequencyMS", "ms", "pools.<name>.keepalive", C::duration, "", "idle connections are checked this often"},
     {"bufferMaxEntries", "", "pools.<name>.queue_limit", C::same, "-1=unbounded", "calls wait in the pool's queue while there is no connection"},
-    {"bufferCommands", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
+    {"bufferCommands", "", "pools.<name>.queue_limit", C::same, "true= false=0", while_down},
     {"autoIndex", "", "", C::none, "", "a schema's matter"},
     {"retryWrites", "", "pool::RetryLoop", C::code, "", retried},
     {"retryReads", "", "pool::RetryLoop", C::code, "", retried},
@@ -147,7 +150,7 @@ constexpr ForeignOption ioredis_options[] = {
     {"maxRetriesPerRequest", "", "pool::RetryLoop", C::code, "", retried},
     {"retryStrategy", "", "pools.<name>.connect_backoff_max", C::code, "", "connect_backoff_min doubles up to connect_backoff_max, with full jitter"},
     {"enableReadyCheck", "", "warm_up", C::builtin, "", "a worker is ready when its pools are warm; /readyz says why not"},
-    {"enableOfflineQueue", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
+    {"enableOfflineQueue", "", "pools.<name>.queue_limit", C::same, "true= false=0", while_down},
     {"connectTimeout", "ms", "pools.<name>.connect_timeout", C::duration, "", ""},
     {"commandTimeout", "ms", "pools.<name>.statement_timeout", C::duration, "", ""},
     {"keepAlive", "ms", "TCP keep-alive", C::builtin, "", no_tcp},
@@ -164,13 +167,17 @@ constexpr ForeignOption ioredis_options[] = {
 
 constexpr std::string_view by_group = "a server of its own for each host; distances are a group's matter, which is a later step";
 
+constexpr std::string_view by_region = "a server of its own for each host; regions are a group's matter, which is a later step";
+constexpr std::string_view discovered = "servers are named in the configuration; finding them is a group's matter, which is a later step";
+constexpr std::string_view exponential = "pauses always double, and each is drawn at random between zero and that";
+
 constexpr ForeignOption cassandra_options[] = {
     {"contactPoints", "", "pools.<name>.url", C::host, "", "the first one; the others are a group's matter, which is a later step"},
     {"keyspace", "", "pools.<name>.url", C::database, "", ""},
     {"credentials.username", "", "pools.<name>.url", C::user, "", ""},
     {"credentials.password", "", "pools.<name>.url", C::password, "", ""},
     {"localDataCenter", "", "", C::none, "", by_group},
-    {"coreConnectionsPerHost.0", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"coreConnectionsPerHost.0", "", "pools.<name>.min_idle", C::same, "", total},
     {"coreConnectionsPerHost.*", "", "", C::none, "", by_group},
     {"maxConnectionsPerHost.0", "", "pools.<name>.max", C::same, "", per_worker},
     {"maxConnectionsPerHost.*", "", "", C::none, "", by_group},
@@ -189,12 +196,23 @@ constexpr ForeignOption cassandra_options[] = {
     {"retry.policy", "", "pool::RetryLoop", C::code, "", retried},
     {"retry.maxRetries", "", "pool::RetryLoop", C::code, "", retried},
     {"retry.retryDelay", "ms", "pool::RetryLoop", C::code, "", retried},
+    {"failover.enabled", "", "", C::none, "", by_group},
+    {"failover.maxRetries", "", "pool::RetryLoop", C::code, "", retried},
+    {"failover.retryDelay", "ms", "pool::RetryLoop", C::code, "", retried},
+    {"backoffMultiplier", "", "", C::none, "", exponential},
+    {"enableBatching", "", "pools.<name>.pipeline", C::same, "true=all false=off", "on PostgreSQL; statements that find no connection free travel in groups"},
+    {"batchSize", "", "pools.<name>.pipeline_group", C::same, "", "the most statements of a group"},
+    {"batchTimeout", "ms", "", C::none, "", "a group leaves as soon as a connection is free: nothing waits for it to fill"},
+    {"autoDiscovery", "", "", C::none, "", discovered},
+    {"discoveryInterval", "ms", "", C::none, "", discovered},
+    {"regionSettings.*", "", "", C::none, "", by_region},
+    {"regionSettings.*.*", "", "", C::none, "", by_region},
     {"healthCheck.enabled", "", "pools.<name>.keepalive", C::same, "true= false=0s", ""},
     {"healthCheck.interval", "ms", "pools.<name>.keepalive", C::duration, "", ""},
     {"healthCheck.timeout", "ms", "connect_timeout", C::builtin, "", "a check ends by connect_timeout, 1s at most"},
     {"healthCheck.query", "", "pools.<name>.validation_query", C::same, "", ""},
     {"adaptivePooling.enabled", "", "pools.<name>.adaptive.enabled", C::same, "", ""},
-    {"adaptivePooling.minConnections", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"adaptivePooling.minConnections", "", "pools.<name>.min_idle", C::same, "", total},
     {"adaptivePooling.maxConnections", "", "pools.<name>.max", C::same, "", per_worker},
     {"adaptivePooling.targetUtilization", "", "pools.<name>.adaptive.target", C::same, "", ""},
     {"adaptivePooling.scaleUpThreshold", "", "pools.<name>.adaptive.up", C::same, "", ""},
@@ -211,7 +229,7 @@ constexpr ForeignOption clustered_options[] = {
     {"timeout", "ms", "pools.<name>.statement_timeout", C::duration, "", ""},
     {"idleTimeout", "ms", "pools.<name>.idle_timeout", C::duration, "", ""},
     {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
-    {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", "false: nobody waits"},
+    {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", impatient},
     {"reconnect", "", "connect_backoff_min", C::builtin, "", "lost connections are replaced, with backoff"},
     {"url", "", "pools.<name>.url", C::url, "", ""},
     {"type", "", "pools.<name>.url", C::scheme, "", ""},

@@ -7,15 +7,15 @@ namespace {
 using C = Conversion;
 
 constexpr std::string_view per_worker = "counts per worker here; what all workers together may open is servers.<name>.total";
-constexpr std::string_view eager = "kept idle, not merely open: min_idle counts connections that nobody uses";
+constexpr std::string_view total = "the same meaning: connections that are kept open, leased ones included";
 
 constexpr ForeignOption laravel_options[] = {
     {"pool_max", "", "pools.<name>.max", C::same, "", per_worker},
-    {"pool_min", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"pool_min", "", "pools.<name>.min_idle", C::same, "", total},
     {"pool_idle_timeout", "s", "pools.<name>.idle_timeout", C::duration, "", ""},
     {"pool_max_wait_time", "s", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"pool.max_connections", "", "pools.<name>.max", C::same, "", per_worker},
-    {"pool.min_connections", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"pool.min_connections", "", "pools.<name>.min_idle", C::same, "", total},
     {"pool.connect_timeout", "s", "pools.<name>.connect_timeout", C::duration, "", ""},
     {"pool.wait_timeout", "s", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"pool.max_idle_time", "s", "pools.<name>.idle_timeout", C::duration, "", ""},
@@ -45,9 +45,9 @@ constexpr ForeignOption laravel_options[] = {
 
 constexpr ForeignOption hikaricp_options[] = {
     {"maximumPoolSize", "", "pools.<name>.max", C::same, "", per_worker},
-    {"minimumIdle", "", "pools.<name>.min_idle", C::same, "", "the same meaning; unlike there it is 0 unless it is set, so that idle share can be used by others"},
+    {"minimumIdle", "", "pools.<name>.min_idle", C::same, "", "counts open connections here, leased ones included, not idle ones as there; 0 unless it is set, so that idle share can be used by others"},
     {"connectionTimeout", "ms", "pools.<name>.acquire_timeout", C::duration, "0=0s", "waiting for a connection there; one attempt to connect ends by connect_timeout"},
-    {"idleTimeout", "ms", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections down to min_idle"},
+    {"idleTimeout", "ms", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections while more than min_idle are open"},
     {"maxLifetime", "ms", "pools.<name>.max_lifetime", C::duration, "", "shortened at random by lifetime_jitter, also on busy pools"},
     {"keepaliveTime", "ms", "pools.<name>.keepalive", C::duration, "", ""},
     {"validationTimeout", "ms", "connect_timeout", C::builtin, "", "a check ends by connect_timeout, 1s at most"},
@@ -84,10 +84,10 @@ constexpr ForeignOption hikaricp_options[] = {
 constexpr ForeignOption pgxpool_options[] = {
     {"pool_max_conns", "", "pools.<name>.max", C::same, "", per_worker},
     {"MaxConns", "", "pools.<name>.max", C::same, "", per_worker},
-    {"pool_min_conns", "", "pools.<name>.min_idle", C::same, "", eager},
-    {"MinConns", "", "pools.<name>.min_idle", C::same, "", eager},
-    {"pool_min_idle_conns", "", "pools.<name>.min_idle", C::same, "", ""},
-    {"MinIdleConns", "", "pools.<name>.min_idle", C::same, "", ""},
+    {"pool_min_conns", "", "pools.<name>.min_idle", C::same, "", total},
+    {"MinConns", "", "pools.<name>.min_idle", C::same, "", total},
+    {"pool_min_idle_conns", "", "pools.<name>.min_idle", C::same, "", "counts open connections here, leased ones included, not idle ones as there"},
+    {"MinIdleConns", "", "pools.<name>.min_idle", C::same, "", "counts open connections here, leased ones included, not idle ones as there"},
     {"pool_max_conn_lifetime", "go", "pools.<name>.max_lifetime", C::duration, "", ""},
     {"MaxConnLifetime", "go", "pools.<name>.max_lifetime", C::duration, "", ""},
     {"pool_max_conn_lifetime_jitter", "go", "pools.<name>.lifetime_jitter", C::code, "", "a share of max_lifetime here, 0.1 by default, not a duration"},

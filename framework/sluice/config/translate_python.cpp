@@ -7,7 +7,7 @@ namespace {
 using C = Conversion;
 
 constexpr std::string_view per_worker = "counts per worker here; what all workers together may open is servers.<name>.total";
-constexpr std::string_view eager = "kept idle, not merely open: min_idle counts connections that nobody uses";
+constexpr std::string_view total = "the same meaning: connections that are kept open, leased ones included";
 constexpr std::string_view retried = "a loop around the call, with a budget that keeps retries from multiplying load";
 
 constexpr ForeignOption sqlalchemy_options[] = {
@@ -49,7 +49,7 @@ constexpr ForeignOption sqlalchemy_options[] = {
 
 constexpr ForeignOption psycopg2_options[] = {
     {"maxconn", "", "pools.<name>.max", C::same, "", per_worker},
-    {"minconn", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"minconn", "", "pools.<name>.min_idle", C::same, "", total},
     {"connect_timeout", "s", "pools.<name>.connect_timeout", C::duration, "", ""},
     {"dsn", "", "pools.<name>.url", C::url, "", ""},
     {"url", "", "pools.<name>.url", C::url, "", ""},
@@ -70,11 +70,11 @@ constexpr ForeignOption psycopg2_options[] = {
 
 constexpr ForeignOption psycopg_pool_options[] = {
     {"max_size", "", "pools.<name>.max", C::same, "", per_worker},
-    {"min_size", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"min_size", "", "pools.<name>.min_idle", C::same, "", total},
     {"timeout", "s", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"max_waiting", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
     {"max_lifetime", "s", "pools.<name>.max_lifetime", C::duration, "", ""},
-    {"max_idle", "s", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections down to min_idle"},
+    {"max_idle", "s", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections while more than min_idle are open"},
     {"reconnect_timeout", "s", "connect_backoff_max", C::builtin, "", "connecting is tried for ever, with backoff; callers learn the cause in time"},
     {"num_workers", "", "servers.<name>.max_connecting", C::same, "", "connects under way at once, over all workers"},
     {"open", "", "pools.<name>.warm_up", C::same, "", "before the worker counts as ready"},
@@ -108,10 +108,10 @@ constexpr ForeignOption django_options[] = {
     {"ATOMIC_REQUESTS", "", "db.begin()", C::code, "", "a transaction is a scope in the handler"},
     {"AUTOCOMMIT", "", "db.query()", C::code, "", "autocommit; a transaction is db.begin()"},
     {"OPTIONS.pool.max_size", "", "pools.<name>.max", C::same, "", per_worker},
-    {"OPTIONS.pool.min_size", "", "pools.<name>.min_idle", C::same, "", eager},
+    {"OPTIONS.pool.min_size", "", "pools.<name>.min_idle", C::same, "", total},
     {"OPTIONS.pool.timeout", "s", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"OPTIONS.pool.max_lifetime", "s", "pools.<name>.max_lifetime", C::duration, "", ""},
-    {"OPTIONS.pool.max_idle", "s", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections down to min_idle"},
+    {"OPTIONS.pool.max_idle", "s", "pools.<name>.soft_idle_timeout", C::duration, "", "closes idle connections while more than min_idle are open"},
     {"OPTIONS.pool.max_waiting", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
     {"OPTIONS.pool", "", "pooling", C::builtin, "", "always on"},
     {"OPTIONS.connect_timeout", "s", "pools.<name>.connect_timeout", C::duration, "", ""},

@@ -349,6 +349,39 @@ TEST_CASE("translate: Cassandra's pooling by distance, and more requests than th
   CHECK(contains(joined(from("cassandra", with("65536"), "cassandra.json").problems), "max_requests_per_connection = 65536"));
 }
 
+TEST_CASE("translate: Cassandra's batches become groups; failover, discovery and regions have no equal, and each says why") {
+  const Translation t = from("cassandra", R"({"clientOptions": {"contactPoints": ["10.0.0.1"], "keyspace": "shop",
+    "pooling": {"enableBatching": true, "batchSize": 100, "batchTimeout": 10},
+    "failover": {"enabled": true, "maxRetries": 3, "retryDelay": 1000, "backoffMultiplier": 2, "autoDiscovery": true, "discoveryInterval": 60000},
+    "regionSettings": {"us-east-1": {"maxConnections": 16, "priority": 1}, "eu-west-1": {"maxConnections": 4, "priority": 3}}}})", "cassandra.json");
+  const auto values = values_of(t);
+  CHECK(values.at("pools.main.pipeline") == "all");
+  CHECK(values.at("pools.main.pipeline_group") == "100");
+  CHECK_FALSE(values.contains("pools.main.max"));  // a region's is not the pool's
+  const std::string remarks = remarks_of(t);
+  for (const char* name : {"batchTimeout", "enabled", "backoffMultiplier", "autoDiscovery", "discoveryInterval", "us-east-1.maxConnections", "eu-west-1.priority"}) {
+    INFO(name << " in\n" << remarks);
+    CHECK(contains(remarks, std::string(name) + ": no equal: "));
+  }
+  CHECK(contains(remarks, "maxRetries: in code: pool::RetryLoop"));
+  accepted(t);
+  CHECK(values_of(from("cassandra", R"({"contactPoints": ["h"], "enableBatching": false})", "cassandra.json")).at("pools.main.pipeline") == "off");
+}
+
+TEST_CASE("translate: whoever refused to wait learns what queue_limit 0 means, and where it means more than there") {
+  const auto said = [](const std::string& ecosystem, const std::string& setting) {
+    const Translation t = from(ecosystem, "{\"host\": \"db\", \"" + setting + "\": false}", "pool.json");
+    CHECK(values_of(t).at("pools.main.queue_limit") == "0");
+    accepted(t);
+    return to_text(t);
+  };
+  CHECK(contains(said("mysql2", "waitForConnections"), "not even for a connection that could still be opened"));
+  CHECK(contains(said("mongodb", "bufferCommands"), "there calls fail while disconnected only"));
+  CHECK(contains(said("ioredis", "enableOfflineQueue"), "there calls fail while disconnected only"));
+  const Translation waits = from("mysql2", R"({"host": "db", "waitForConnections": true})", "pool.json");
+  CHECK_FALSE(values_of(waits).contains("pools.main.queue_limit"));
+}
+
 TEST_CASE("translate: a clustered application's variables with double underscores") {
   const Translation t = from("clustered", "APP_WORKERS=-1\nAPP_DATABASE__HOST=db\nAPP_DATABASE__CONNECTIONLIMIT=5\nAPP_DATABASE__ACQUIRETIMEOUT=60000\n", ".env.production");
   const auto values = values_of(t);
