@@ -36,6 +36,17 @@ TEST_CASE("option warm_up: without it a worker's readiness opens nothing") {
   CHECK(t.server->connect.calls == 0);
 }
 
+TEST_CASE("option warm_up: with it a worker's readiness opens the first connection, also where min_idle is 0") {
+  PoolLoop t(with([](config::Pool& o) {
+    o.warm_up = true;
+    o.min_idle = 0;
+  }));
+  t.pool().ready();
+  CHECK(t.run(t.pool().warm_up(Deadline::after(5s))));
+  CHECK(t.server->connect.calls == 1);
+  CHECK(t.pool().numbers().idle == 1);
+}
+
 TEST_CASE("option acquire_timeout: so long waits a caller that brings no limit of its own") {
   PoolLoop t(with([](config::Pool& o) { o.acquire_timeout = 20ms; }));
   t.pool().ready();

@@ -268,10 +268,17 @@ TEST_CASE("different tasks that wait for each other's connections are no deadloc
 }
 
 TEST_CASE("the connections of a pool can be looked at, each with its state and its holder's place") {
-  PoolLoop t(sized(3));
+  config::Pool o = sized(3);
+  o.server = "db";
+  PoolLoop t(o);
   t.pool().ready();
+  const TimePoint before = Clock::now();
   Caller& holder = t.leased();
-  t.leased().lease.reset();
+  const TimePoint between = Clock::now();
+  Caller& other = t.leased();
+  const TimePoint held = Clock::now();
+  other.lease.reset();
+  const TimePoint after = Clock::now();
   const auto all = t.pool().connections();
   REQUIRE(all.size() == 2);
   CHECK(all[0].id == 1);
@@ -280,7 +287,16 @@ TEST_CASE("the connections of a pool can be looked at, each with its state and i
   CHECK(all[0].uses == 1);
   CHECK(all[0].session == 1);
   CHECK(all[0].call_site.find("pool_loop.hpp:") != std::string::npos);
-  CHECK(all[0].created <= all[0].last_used);
+  for (const ConnectionView& one : all) CHECK(one.server == "db");
+  // Leased: used since the lease began, not since the connect.
+  CHECK(all[0].created >= before);
+  CHECK(all[0].last_used > all[0].created);
+  CHECK(all[0].last_used <= between);
+  // Idle: used until its return.
+  CHECK(all[1].created >= between);
+  CHECK(all[1].created <= held);
+  CHECK(all[1].last_used >= held);
+  CHECK(all[1].last_used <= after);
   CHECK(all[1].state == "idle");
   CHECK(all[1].in_flight == 0);
   CHECK(all[1].call_site.empty());
