@@ -122,6 +122,15 @@ const char* type_of(pool::Phase phase) {
   }
 }
 
+// In the format's words where it has some, as for the types; else the pool's own text.
+std::string message_of(const pool::PoolError& error) {
+  switch (error.phase()) {
+    case pool::Phase::closed: return "Attempted to check out a connection from closed connection pool";
+    case pool::Phase::wait_timeout: return "Timed out while checking out a connection from connection pool";
+    default: return error.what();
+  }
+}
+
 }  // namespace
 
 Performance::Performance(const Json& scenario)
@@ -180,7 +189,7 @@ void Performance::main_ended(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const pool::PoolError& e) {
-    error_ = {{"type", type_of(e.phase())}, {"message", e.what()}, {"address", address}};
+    error_ = {{"type", type_of(e.phase())}, {"message", message_of(e)}, {"address", address}};
   } catch (const std::exception& e) {
     failure_ = e.what();
   }

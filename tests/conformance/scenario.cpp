@@ -16,12 +16,6 @@ std::vector<Json> without(const std::vector<Json>& events, const Json& ignored) 
   return rest;
 }
 
-// Types of errors are compared, their texts are not: each pool words its own.
-bool same_error(Json expected, const Json& actual) {
-  expected.erase("message");
-  return matches(expected, actual);
-}
-
 std::string judge(const Json& scenario, const Performance& performance) {
   std::string findings;
   if (!performance.failure().empty()) findings += "  " + performance.failure() + "\n";
@@ -30,7 +24,7 @@ std::string judge(const Json& scenario, const Performance& performance) {
     const Json& expected = scenario["error"];
     if (error.is_null())
       findings += "  no error, expected " + expected.dump() + "\n";
-    else if (!same_error(expected, error))
+    else if (!matches(expected, error))
       findings += "  error    " + error.dump() + "\n  expected " + expected.dump() + "\n";
   } else if (!error.is_null()) {
     findings += "  unexpected error " + error.dump() + "\n";

@@ -1,0 +1,28 @@
+# What pool_conformance says by its exit code: cmake -DRUNNER=… -DSCENARIOS=… -DWORK=… -P verdicts.cmake
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK}/empty)
+file(WRITE ${WORK}/unknown.json [[{"version": 2, "style": "unit", "description": "of another format", "operations": [], "events": []}]])
+set(passing ${SCENARIOS}/scenarios/uses-wear-out.json)
+set(failing ${SCENARIOS}/impossible/order.json)
+
+# The further arguments are the command.
+function(expect code words)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE ended OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT ended STREQUAL "${code}" OR NOT said MATCHES "${words}")
+    message(SEND_ERROR "${ARGN}: exit code ${ended} instead of ${code}, or does not say «${words}»:\n${said}")
+  endif()
+endfunction()
+
+file(GLOB impossible ${SCENARIOS}/impossible/*.json)
+list(LENGTH impossible count)
+expect(1 "0 passed, ${count} failed, 0 skipped" ${RUNNER} ${SCENARIOS}/impossible)
+expect(0 "1 passed, 0 failed, 0 skipped" ${RUNNER} ${passing})
+expect(1 "1 passed, 1 failed, 0 skipped" ${RUNNER} ${failing} ${passing})
+expect(77 "version 2 of the format is not known.*0 passed, 0 failed, 1 skipped" ${RUNNER} ${WORK}/unknown.json)
+expect(77 "1 passed, 0 failed, 1 skipped" ${RUNNER} ${passing} ${WORK}/unknown.json)
+expect(1 "0 passed, 1 failed, 1 skipped" ${RUNNER} ${WORK}/unknown.json ${failing})
+expect(77 "skipped: no scenarios" ${RUNNER} ${WORK}/empty)
+expect(1 "cannot be read" ${RUNNER} ${WORK}/nothing.json)
+expect(2 "usage: pool_conformance" ${RUNNER})
+expect(77 "skipped: no scenarios" ${CMAKE_COMMAND} -E env --unset=SLUICE_CMAP_DIR ${RUNNER} --default ${WORK}/nowhere)
+expect(1 "is no folder" ${CMAKE_COMMAND} -E env SLUICE_CMAP_DIR=${WORK}/nowhere ${RUNNER} --default ${WORK}/empty)
