@@ -28,6 +28,15 @@ bool Share::may_claim(std::uint32_t stuck, bool borrow) const noexcept {
   return held_ + stuck < limit() || held_ < floor() || (borrow && may_borrow());
 }
 
+// The governor's word on a connect, if with it `connecting` are under way.
+Refusal Share::governed(std::uint32_t connecting, std::int64_t now) const noexcept {
+  const Outage outage = Outage::unpack(outage_->load());
+  const Allowance allowed = allowance(outage, terms_.max_connecting, now);
+  if (!allowed.any) return Refusal::outage;
+  if (allowed.most == 0 || connecting <= allowed.most) return Refusal::none;
+  return outage.failures > 0 ? Refusal::outage : Refusal::connecting;
+}
+
 std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcept {
   const std::span<shm::Row> rows = in_use();
   const std::uint64_t granted = Owner{RowState::granted, life_}.pack();
@@ -54,10 +63,7 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcep
     refusal_ = why;
     return std::nullopt;
   };
-  const Outage outage = Outage::unpack(outage_->load());
-  const Allowance allowed = allowance(outage, terms_.max_connecting, now);
-  if (!allowed.any || (outage.failures > 0 && connecting > 0)) return refuse(Refusal::outage);
-  if (allowed.most > 0 && connecting >= allowed.most) return refuse(Refusal::connecting);
+  if (const Refusal why = governed(connecting + 1, now); why != Refusal::none) return refuse(why);
 
   const auto connecting_now = [this] {
     std::uint32_t n = 0;
@@ -68,9 +74,9 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcep
     shm::Row& row = rows[*granted_row];
     if (swap_owner(row, Owner{RowState::granted, life_}, Owner{RowState::connecting, life_}, "accept")) {
       row.changed_nanos.store(now, std::memory_order_relaxed);
-      if (allowed.most > 0 && connecting_now() > allowed.most) {
+      if (const Refusal why = governed(connecting_now(), now); why != Refusal::none) {
         write_owner(row, Owner{RowState::granted, life_}, "accept back");
-        return refuse(Refusal::connecting);
+        return refuse(why);
       }
       ++held_;
       if (expected_ > 0) --expected_;
@@ -82,16 +88,17 @@ std::optional<std::uint32_t> Share::claim(std::int64_t now, bool borrow) noexcep
   for (std::uint32_t i = free_row.value_or(static_cast<std::uint32_t>(rows.size())); i < rows.size(); ++i) {
     if (Owner::unpack(rows[i].owner.load(std::memory_order_relaxed)).state != RowState::free || !budget::claim(rows[i], life_, now)) continue;
     ++held_;
-    // Others may have claimed since the first look. Whoever sees too many afterwards steps back; two that both do try again.
+    // Others may have claimed since the first look, or found the server down. Whoever sees too many afterwards, or that it is not its
+    // turn, steps back; two that both do try again.
     if (terms_.limits.empty()) {
-      picture_.connecting = allowed.most > 0 ? connecting_now() : 0;
+      picture_.connecting = connecting_now();
     } else {
       survey(in_use(), 0, static_cast<std::uint32_t>(terms_.limits.size()), life_.slot, picture_);
       if (first_ > 0 && Owner::unpack(rows[0].owner.load()).state == RowState::free) --picture_.free;  // the confirm permit is nobody's
     }
-    if (allowed.most > 0 && picture_.connecting > allowed.most) {
+    if (const Refusal why = governed(picture_.connecting, now); why != Refusal::none) {
       released(i, now);
-      return refuse(Refusal::connecting);
+      return refuse(why);
     }
     if (!terms_.limits.empty() && !may_keep(picture_, parts(), life_.slot)) {
       released(i, now);

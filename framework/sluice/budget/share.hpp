@@ -125,8 +125,8 @@ class Share {
 
  private:
   std::span<shm::Row> in_use() const noexcept;
+  Refusal governed(std::uint32_t connecting, std::int64_t now) const noexcept;
   bool may_claim(std::uint32_t stuck, bool borrow) const noexcept;
-  bool step_back(std::uint32_t row, RowState to, std::int64_t now, Refusal why) noexcept;
   Parts parts() const noexcept { return Parts{terms_.limits, terms_.wants, terms_.floor}; }
 
   std::span<shm::Row> rows_;

@@ -144,14 +144,15 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
 void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool released, TimePoint now, bool permanent) {
   if (finish(entry)) return;
   const bool interrupted = entry.state == EntryState::closing;
-  if (released)
-    share_->released(entry.row, to_nanos(now));
-  else
-    share_->quarantined(entry.row, to_nanos(now));
   if (!interrupted) {
     emit({EventType::closed, entry.id, CloseReason::error, error});
     fail_connect(entry, error, permanent, now);
   }
+  // After the failure is told: whoever sees that nobody connects any more sees the outage, too, and waits its turn.
+  if (released)
+    share_->released(entry.row, to_nanos(now));
+  else
+    share_->quarantined(entry.row, to_nanos(now));
   remove(entry);
   effects_.changed();
   siblings_->permit_freed(now);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 using namespace sluice;
@@ -71,6 +72,31 @@ TEST_CASE("after a failed connect nobody of the instance connects before the bac
     sweep(t.rows, 152 * ms, false, [](Life life) { return life.slot == 1; });
     CHECK(a.claim(152 * ms));
   }
+}
+
+TEST_CASE("a claim that is under way when another's connect fails is taken back: its owner waits its turn, too") {
+  Two t;
+  static Share* other;
+  static const char* at;
+  other = t.shares[0].get();
+  at = "claim";
+  RowState before = RowState::free;
+  SUBCASE("of a free row") {}
+  SUBCASE("of one that was granted") {
+    at = "accept";
+    before = RowState::granted;
+    t.rows[1].owner = Owner{RowState::granted, Life{1, 1}}.pack();
+  }
+  step_listener = [](const char* what, Moment moment, std::uint64_t) {
+    if (moment == Moment::before && std::string_view(what) == at) other->server_failed(0, 100ms, 30s, 0.5);
+  };
+  const auto row = t.shares[1]->claim(0);
+  step_listener = nullptr;
+  CHECK_FALSE(row);
+  CHECK(t.shares[1]->refusal() == Refusal::outage);
+  CHECK(t.shares[1]->held() == 0);
+  CHECK(Owner::unpack(t.rows[1].owner).state == before);
+  CHECK(t.shares[1]->claim(150 * ms));
 }
 
 TEST_CASE("an outage's backoff is capped, and its word survives many failures") {

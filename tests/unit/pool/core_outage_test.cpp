@@ -65,3 +65,20 @@ TEST_CASE("a connect past its timeout has failed for everybody, though its permi
   CHECK(t.stats.connect_errors.get() == 1);
   CHECK(t.core->last_connect_error() == "no answer");
 }
+
+TEST_CASE("that a connect failed is known before its permit is free: nobody takes its place without knowing") {
+  CoreTest t;
+  t.core->ready(t.now);
+  t.acquire();
+  static const budget::Share* share;
+  static bool known;
+  share = t.table->share.get();
+  known = false;
+  budget::step_listener = [](const char* what, budget::Moment moment, std::uint64_t) {
+    if (moment == budget::Moment::before && std::string_view(what) == "release") known = share->outage();
+  };
+  t.fail_connect();
+  budget::step_listener = nullptr;
+  CHECK(known);
+  CHECK(t.rows(budget::RowState::connecting) == 0);
+}
