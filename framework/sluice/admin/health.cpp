@@ -60,11 +60,14 @@ void judge_servers(const shm::Segment& segment, Reasons& reasons) {
     const shm::Server& server = segment.servers()[i];
     const auto state = static_cast<shm::ServerState>(server.state.get());
     const bool waiting = state == shm::ServerState::ready && all_quarantined(segment, i);
-    if (state == shm::ServerState::ready && !waiting) continue;
+    const bool unaskable = state == shm::ServerState::ready && server.unaskable.get() != 0;
+    if (state == shm::ServerState::ready && !waiting && !unaskable) continue;
     const std::string error = presentable(server.janitor_error.get()), arithmetic = presentable(server.arithmetic.get());
     const std::string subject = text("server ", server.name);
     if (waiting) {
       reasons.add(subject, text("every permit waits for the server to confirm that earlier sessions are gone", error.empty() ? "" : ": ", error));
+    } else if (unaskable) {
+      reasons.add(subject, text("it cannot be asked for its sessions, so the permits of a killed worker do not come back", error.empty() ? "" : ": ", error));
     } else if (state == shm::ServerState::refused) {
       reasons.add(subject, arithmetic.empty() ? "its budget is refused" : text("its budget is refused: ", arithmetic));
     } else {

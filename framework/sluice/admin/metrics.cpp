@@ -147,6 +147,10 @@ void Page::budgets() {
   for (const shm::Server& server : segment_.servers()) out_.sample({{"server", server.name}}, server.budget.get());
   out_.family("sluice_budget_permits_all_instances", "gauge", "Permits for the server over all instances; 0 while it is not known.");
   for (const shm::Server& server : segment_.servers()) out_.sample({{"server", server.name}}, server.total.get());
+  out_.family("sluice_budget_sessions_ended_total", "counter", "Sessions that nobody could use any more, ended on the server by the janitor.");
+  for (const shm::Server& server : segment_.servers()) out_.sample({{"server", server.name}}, server.ended_sessions.get());
+  out_.family("sluice_budget_permits_confirmed_total", "counter", "Quarantined permits that the janitor gave back.");
+  for (const shm::Server& server : segment_.servers()) out_.sample({{"server", server.name}}, server.confirmed_rows.get());
 }
 
 void Page::pool_gauges() {

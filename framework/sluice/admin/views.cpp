@@ -173,6 +173,8 @@ json servers_view(const shm::Segment& segment) {
         {"capacity", server.capacity},
         {"arithmetic", presentable(server.arithmetic.get())},
         {"janitor_error", presentable(server.janitor_error.get())},
+        {"sessions_ended", server.ended_sessions.get()},
+        {"permits_confirmed", server.confirmed_rows.get()},
     });
   }
   return out;

@@ -68,7 +68,7 @@ class Inspector {
   // Ends what the session runs, not the session, and returns when it cannot hit a later statement any more. False: it is gone,
   // or the backend's connections do this themselves.
   virtual awaitable<bool> cancel(std::uint64_t /*session*/, std::uint64_t /*birth*/, Deadline) { co_return false; }
-  // Ends the session if id, birth and identity still match. False: it is gone already.
+  // Ends the session if id, birth and identity still match. False: it is gone already. Throws Forbidden if it is another role's.
   virtual awaitable<bool> end(const SeenSession& session, Deadline deadline) = 0;
   virtual awaitable<CloseResult> close(Deadline deadline) noexcept = 0;
   // The inspector's own session (0 before open()).

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <utility>
 
 namespace sluice::runtime {
@@ -43,23 +44,28 @@ class Attendant {
     Duration backoff = 100ms;
     while (!ending_) {
       if (!needed()) {
+        forget_problem();
         co_await disconnect_when_unneeded();
         continue;
       }
       idle_ = false;
       std::string problem;
-      bool looked = false;
+      bool looked = false, permanent = false;
       try {
         looked = co_await look();
         backoff = 100ms;
+      } catch (const pool::ConnectFailed& e) {
+        problem = e.what();
+        permanent = e.permanent();
       } catch (const std::exception& e) {
         problem = e.what();
-        if (const std::size_t at = problem.find("servers.<name>"); at != std::string::npos) problem.replace(at, 14, text("servers.", server().name));
       }
       if (!problem.empty()) {
+        if (const std::size_t at = problem.find("servers.<name>"); at != std::string::npos) problem.replace(at, 14, text("servers.", server().name));
         if (problem != last_problem_) log::warning(text("server '", server().name, "': cannot ask: ", problem, "; trying again"));
         last_problem_ = problem;
         server().janitor_error.set(problem);
+        server().unaskable.set(permanent);
         co_await disconnect();
         co_await pause(jittered(backoff));
         backoff = std::min<Duration>(backoff * 2, 5s);
@@ -69,6 +75,7 @@ class Attendant {
         if (!last_problem_.empty()) log::info(text("server '", server().name, "' answers again"));
         last_problem_.clear();
         server().janitor_error.set(weakness_);
+        server().unaskable.set(0);
         co_await pause(std::exchange(released_, false) ? look_soon : look_again);
       }
     }
@@ -78,6 +85,14 @@ class Attendant {
 
  private:
   shm::Server& server() const { return in_.segment->servers()[server_]; }
+
+  // There is nothing to ask any more.
+  void forget_problem() {
+    if (last_problem_.empty()) return;
+    last_problem_.clear();
+    server().janitor_error.set(weakness_);
+    server().unaskable.set(0);
+  }
 
   bool needed() const {
     if (!shm::is_answer(server().answered.get())) return true;
@@ -185,15 +200,26 @@ class Attendant {
         released_ = true;
       }
     }
-    for (const std::size_t i : plan.end) {
+    co_await end_sessions(seen, plan.end);
+  }
+
+  awaitable<void> end_sessions(const std::vector<pool::SeenSession>& seen, const std::vector<std::size_t>& which) {
+    std::set<std::uint64_t> ending;  // it takes a session some looks to be gone: it counts once
+    for (const std::size_t i : which) {
+      const std::uint64_t session = seen[i].session;
       // One session that may not be ended (another role's) must not keep the others alive.
       try {
         const bool ended_it = co_await inspector_->end(seen[i], Deadline::after(ask_timeout));
-        if (ended_it) server().ended_sessions.add();
+        if (ended_it && ending.insert(session).second && !ending_sessions_.contains(session)) server().ended_sessions.add();
+      } catch (const pool::Forbidden& e) {
+        if (!std::exchange(told_forbidden_, true))
+          log::warning(text("server '", server().name, "': a session that nobody can use any more may not be ended: ", e.what(),
+                            "; its permit waits until it ends by itself"));
       } catch (const std::exception& e) {
-        log::debug(text("server '", server().name, "': cannot end session ", seen[i].session, ": ", e.what()));
+        log::debug(text("server '", server().name, "': cannot end session ", session, ": ", e.what()));
       }
     }
+    ending_sessions_ = std::move(ending);
   }
 
   // Nobody may tell which sessions exist. What was closed or lost this long ago is taken for gone: weaker, but the budget works.
@@ -240,25 +266,28 @@ class Attendant {
     if (server().unclean_start != 0 && std::chrono::nanoseconds(now_nanos() - in_.segment->header().started_nanos) < own_predecessor_grace) co_return false;
     const auto claimed = share_.claim(now_nanos());
     if (!claimed) co_return false;
-    inspector_ = driver_.make_inspector(options_, identity_of(*in_.segment, budget::janitor_slot, in_.generation));
-    bool released = false;
+    // One that could not connect is used again: it has learnt how the server wants it, and has told what there is to tell.
+    if (!opening_) opening_ = driver_.make_inspector(options_, identity_of(*in_.segment, budget::janitor_slot, in_.generation));
+    bool released = false, permanent = false;
     std::string cause;
     try {
-      co_await inspector_->open(Deadline::after(options_.connect_timeout));
+      co_await opening_->open(Deadline::after(options_.connect_timeout));
     } catch (const pool::ConnectFailed& e) {
       released = e.released();
+      permanent = e.permanent();
       cause = e.what();
     } catch (const std::exception& e) {
       cause = e.what();
+      opening_.reset();
     }
     if (!cause.empty()) {
-      inspector_.reset();
       if (released)
         share_.released(0, now_nanos());
       else
         share_.quarantined(0, now_nanos());
-      throw Error(cause);
+      throw pool::ConnectFailed(cause, released, permanent);
     }
+    inspector_ = std::move(opening_);
     asked_ = false;
     share_.connected(0, inspector_->session(), inspector_->session_birth(), now_nanos());
     co_return true;
@@ -292,11 +321,14 @@ class Attendant {
   const config::Pool& options_;
   const pool::Driver& driver_;
   budget::Share share_;
-  std::unique_ptr<pool::Inspector> inspector_;
+  std::unique_ptr<pool::Inspector> inspector_;  // connected
+  std::unique_ptr<pool::Inspector> opening_;
   TimePoint last_use_{};
   std::string last_problem_;
   budget::Sightings sightings_;
   std::string weakness_;  // why confirmations are weaker than they could be
+  std::set<std::uint64_t> ending_sessions_;  // those that the last look ended
+  bool told_forbidden_ = false;
   bool asked_ = false;    // for the capacity, over this connection
   bool idle_ = false;
   bool released_ = false;  // by the last look

@@ -11,7 +11,7 @@
 namespace sluice::shm {
 
 inline constexpr std::uint64_t magic = 0x656369756c73'01ULL;
-inline constexpr std::uint32_t layout_version = 4;
+inline constexpr std::uint32_t layout_version = 5;
 
 enum class InstanceState : std::uint32_t { starting, running, stopping, stopped };
 constexpr const char* to_text(InstanceState s) noexcept {
@@ -124,6 +124,7 @@ struct alignas(64) Server {
   Cell ended_sessions;         // orphans ended
   Cell confirmed_rows;         // rows freed after confirmation
   Text<400> janitor_error;     // why it cannot ask; empty: it can
+  Cell unaskable;              // 1: and that will not get better by itself (a pooler is in between, the password is wrong)
   // written by the workers
   alignas(64) std::atomic<std::uint64_t> want_epoch;  // goes up with every published want: a hint for those who may give
   alignas(64) std::atomic<std::uint64_t> outage;      // the governor's word (budget/governor.hpp); 0: the server answers

@@ -1,5 +1,7 @@
 #include "fixture.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <set>
 #include <stdexcept>
@@ -15,6 +17,35 @@ PostgresServer* postgres() {
 }
 
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster) { return server.sessions(cluster.instance() + "."); }
+
+std::string second_role(PostgresServer& server) {
+  server.query("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'second') THEN CREATE ROLE second LOGIN PASSWORD 'other'; END IF; END $$");
+  return server.url("second", "other");
+}
+
+int sleeping_session(PostgresServer& server, const Cluster& cluster) {
+  for (const PostgresSession& session : sessions(server, cluster))
+    if (session.state == "active" && session.query.find("pg_sleep") != std::string::npos) return session.pid;
+  return 0;
+}
+
+nlohmann::json permit_of(const Cluster& cluster, std::uint64_t session) {
+  for (const auto& permit : cluster.ctl_json({"permits"}))
+    if (permit.at("session") == session) return permit;
+  return nullptr;
+}
+
+void kill_life(const Cluster& cluster, int slot) {
+  const auto before = cluster.worker(slot);
+  ::kill(before.at("pid").get<pid_t>(), SIGKILL);
+  CHECK(cluster.wait_generation_above(slot, before.at("generation").get<std::uint64_t>(), 10s));
+}
+
+nlohmann::json main_server(const Cluster& cluster) {
+  for (const auto& server : cluster.ctl_json({"status"}).at("servers"))
+    if (server.at("server") == "main") return server;
+  throw std::runtime_error("no server main");
+}
 
 void make_orders(const Cluster& cluster, int count) {
   for (int user = 1; user <= count; ++user) {

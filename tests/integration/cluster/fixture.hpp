@@ -30,6 +30,21 @@ PostgresServer* postgres();
 // Sessions of this cluster on the server.
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster);
 
+// The url of a second role, which sees of the other's sessions little more than that they are there.
+std::string second_role(PostgresServer& server);
+
+// The process id of this cluster's session that runs pg_sleep; 0: there is none.
+int sleeping_session(PostgresServer& server, const Cluster& cluster);
+
+// The row of `ctl permits` with this session; null: there is none.
+nlohmann::json permit_of(const Cluster& cluster, std::uint64_t session);
+
+// Kills the worker in this slot and waits for its next life.
+void kill_life(const Cluster& cluster, int slot);
+
+// The server of pool main as `ctl status` shows it.
+nlohmann::json main_server(const Cluster& cluster);
+
 // Places orders; throws unless each is accepted.
 void make_orders(const Cluster& cluster, int count);
 

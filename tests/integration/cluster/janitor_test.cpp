@@ -31,12 +31,14 @@ void kill_worker(const Cluster& cluster, int slot) {
     const auto permits = cluster.ctl_json({"permits"});
     return std::any_of(permits.begin(), permits.end(), [&](const auto& permit) { return permit.at("slot") == slot && permit.at("state") == "idle"; });
   }));
-  const auto before = cluster.worker(slot);
-  ::kill(before.at("pid").get<pid_t>(), SIGKILL);
-  CHECK(cluster.wait_generation_above(slot, before.at("generation").get<std::uint64_t>(), 10s));
+  kill_life(cluster, slot);
 }
 
-nlohmann::json main_server(const Cluster& cluster) { return cluster.ctl_json({"status"}).at("servers").at(0); }
+int count(const std::string& text, const std::string& words) {
+  int n = 0;
+  for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++n;
+  return n;
+}
 
 }  // namespace
 
@@ -154,6 +156,49 @@ TEST_CASE("A role that may not see the server's sessions is told which GRANT it 
   }));
   CHECK(eventually(10s, [&] { return main_server(cluster).at("quarantined") == 0; }));
   CHECK(cluster.log().find("GRANT SELECT ON pg_catalog.pg_stat_activity") != std::string::npos);
+  check_clean_end(cluster, server);
+}
+
+TEST_CASE("A session that sleeps on after its worker was killed is ended by the janitor, counted once, and its permit comes back") {
+  PostgresServer* server = postgres();
+  if (!server) return;
+  Cluster cluster({.application = "testapp", .workers = "1", .url = server->url(), .flags = {"--pools.main.warm_up", "false"}});
+  SHOW_LOG_OF(cluster);
+  std::jthread client([&] { CHECK(cluster.try_get("/oversleep/main?seconds=60", 90s).status == 0); });
+  REQUIRE(eventually(5s, [&] { return sleeping_session(*server, cluster) != 0; }));
+  REQUIRE(eventually(5s, [&] { return main_server(cluster).at("quarantined") == 0; }));
+  const int confirmed = main_server(cluster).at("permits_confirmed");
+  kill_life(cluster, 0);
+  CHECK(eventually(5s, [&] { return sleeping_session(*server, cluster) == 0; }));
+  CHECK(wait_agreement(cluster, server, 5s) == "");
+  CHECK(main_server(cluster).at("sessions_ended") == 1);
+  CHECK(main_server(cluster).at("permits_confirmed") == confirmed + 1);
+  CHECK(cluster.metric("sluice_budget_sessions_ended_total{server=\"main\"}") == 1);
+  CHECK(cluster.metric("sluice_budget_permits_confirmed_total{server=\"main\"}") == confirmed + 1);
+  check_clean_end(cluster, server);
+}
+
+TEST_CASE("A session that the janitor may not end is told once with the GRANT that is missing, and its permit waits until it is gone") {
+  PostgresServer* server = postgres();
+  if (!server) return;
+  Cluster cluster({.application = "testapp",
+                   .workers = "1",
+                   .url = server->url(),
+                   .flags = {"--pools.second.warm_up", "false"},
+                   .environment = {{"APP_POOLS__SECOND__URL", second_role(*server)}}});
+  SHOW_LOG_OF(cluster);
+  std::jthread client([&] { CHECK(cluster.try_get("/oversleep/second?seconds=60", 90s).status == 0); });
+  int session = 0;
+  REQUIRE(eventually(5s, [&] { return (session = sleeping_session(*server, cluster)) != 0; }));
+  kill_life(cluster, 0);
+  CHECK(eventually(5s, [&] { return cluster.log().find("GRANT pg_signal_backend TO this role; its permit waits until it ends by itself") != std::string::npos; }));
+  CHECK(always(500ms, [&] {
+    const auto permit = permit_of(cluster, static_cast<std::uint64_t>(session));
+    return !permit.is_null() && permit.at("state") == "quarantined";
+  }));
+  CHECK(count(cluster.log(), "pg_signal_backend") == 1);
+  server->query("SELECT pg_terminate_backend(" + std::to_string(session) + ")");
+  CHECK(wait_agreement(cluster, server, 5s) == "");
   check_clean_end(cluster, server);
 }
 

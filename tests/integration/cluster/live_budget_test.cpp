@@ -6,8 +6,6 @@
 namespace sluice::test {
 namespace {
 
-nlohmann::json main_server(const Cluster& cluster) { return cluster.ctl_json({"status"}).at("servers").at(0); }
-
 // Waits until exactly this many permits exist.
 bool wait_in_force(const Cluster& cluster, int budget) {
   return eventually(10s, [&] {
@@ -119,6 +117,62 @@ TEST_CASE("A budget that cannot be is refused with its arithmetic, and nothing c
   // The admin address is read-only without a token.
   const http::Response stranger = http::fetch(local(cluster.admin_port()), "POST", "/api/budget", R"({"server":"main","total":8})", 5s);
   CHECK(stranger.status == 403);
+  check_clean_end(cluster, server);
+}
+
+TEST_CASE("ctl budget --what-if says the arithmetic and each worker's limit for other numbers, refuses what cannot be, and changes nothing") {
+  PostgresServer* server = postgres();
+  if (!server) return;
+  Cluster cluster({.workers = "2", .url = server->url()});
+  SHOW_LOG_OF(cluster);
+  const std::string total = "server 'main': total 13 = floor((max_connections 20 − 3 reserved) × 80 %), ";
+  const auto check = [&](std::vector<std::string> numbers, const std::string& said, int code = 0) {
+    if (!numbers.empty()) numbers.insert(numbers.begin(), "--what-if");
+    numbers.insert(numbers.begin(), "budget");
+    const Finished done = cluster.ctl(numbers);
+    INFO(done.err);
+    CHECK(done.out == total + said + "\n");
+    CHECK(done.exit_code == code);
+  };
+  check({}, "budget 13, 1 kept to confirm closes, 12 shared by 2 workers: 6 each");
+  check({"workers=8"}, "budget 13, 1 kept to confirm closes, 12 shared by 8 workers: 1 to 2 each");
+  check({"instances=3"}, "budget 4 = floor(13 / 3 instances), 1 kept to confirm closes, 3 shared by 2 workers: 1 to 2 each");
+  check({"workers=3", "instances=3"}, "budget 4 = floor(13 / 3 instances), 1 kept to confirm closes, 3 shared by 3 workers: 1 each");
+  check({"workers=8", "instances=3"},
+        "budget 4 = floor(13 / 3 instances), 1 kept to confirm closes, 3 shared by 8 workers; refused: 8 workers × floor 1 + 1 = 9 > 4; raise servers.main.total or run fewer workers",
+        78);
+
+  const auto ask = [&](const std::string& query) { return nlohmann::json::parse(cluster.admin_get("/api/budget" + query).body).at(0); };
+  CHECK(ask("").at("limits") == nlohmann::json({6, 6}));
+  CHECK(ask("?workers=8").at("limits") == nlohmann::json({2, 2, 2, 2, 1, 1, 1, 1}));
+  CHECK(ask("?instances=3").at("limits") == nlohmann::json({2, 1}));
+  CHECK(ask("?workers=3&instances=3").at("limits") == nlohmann::json({1, 1, 1}));
+  const nlohmann::json refused = ask("?workers=8&instances=3");
+  CHECK(refused.at("refused") == true);
+  CHECK(refused.at("budget") == 4);
+  CHECK(refused.at("limits").empty());
+
+  const auto wrong = [&](const std::string& query, const std::string& reason) {
+    for (const http::Response& answer : {cluster.admin_get("/api/budget" + query), cluster.control_request("GET", "/api/budget" + query)}) {
+      INFO(query << ": " << answer.body);
+      CHECK(answer.status == 400);
+      const auto error = nlohmann::json::parse(answer.body).at("error");
+      CHECK(error.at("reason") == reason);
+      CHECK(error.at("code") == 64);
+    }
+  };
+  wrong("?workers=0", "workers=0 must be between 1 and 100000");
+  wrong("?instances=100001", "instances=100001 must be between 1 and 100000");
+  wrong("?workers=99999999999", "workers=99999999999 is out of range");
+  wrong("?workers=-1", "workers=-1 must be an integer");
+  wrong("?instances=1.5", "instances=1.5 must be an integer");
+  wrong("?workers=", "workers= must be an integer");
+  wrong("?wrokers=8", "unknown parameter \"wrokers\"; there are workers and instances");
+  CHECK(cluster.ctl({"budget", "--what-if", "workers=0"}).exit_code == 64);
+
+  CHECK(main_server(cluster).at("budget") == default_budget);
+  CHECK(limits(cluster) == std::vector<int>{6, 6});
+  CHECK(cluster.workers().size() == 2);
   check_clean_end(cluster, server);
 }
 

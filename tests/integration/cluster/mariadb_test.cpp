@@ -51,6 +51,13 @@ void check_clean_end_on(Cluster& cluster, MariaDbServer& server) {
   CHECK(eventually(1s, [&] { return server.sessions().empty(); }));
 }
 
+// A session that runs SLEEP; 0: there is none.
+std::uint64_t sleeping(MariaDbServer& server) {
+  for (const MariaDbSession& session : server.sessions())
+    if (session.info.find("SLEEP") != std::string::npos) return session.id;
+  return 0;
+}
+
 bool serves(const Cluster& cluster) {
   return eventually(20s, [&] {
     try {
@@ -152,6 +159,54 @@ TEST_CASE("A late statement that MariaDB does not end by itself is ended by the 
   CHECK(server.status("Aborted_clients") == aborted);
   for (const MariaDbSession& session : server.sessions()) CHECK(session.info.find("SLEEP") == std::string::npos);
   CHECK(server.sessions().size() <= 2);  // the worker's one connection, and the janitor's
+  CHECK(agreement(cluster, server) == "");
+  check_clean_end_on(cluster, server);
+}
+
+TEST_CASE("A session that sleeps on in MariaDB after its worker was killed is ended by the janitor, and its permit comes back") {
+  if (!MariaDbServer::require()) return;
+  MariaDbServer server(options());
+  server.start();
+  Cluster cluster({.application = "testapp", .workers = "1", .url = server.url(), .flags = {"--pools.main.warm_up", "false"}});
+  SHOW_LOG_OF(cluster);
+  std::jthread client([&] { CHECK(cluster.try_get("/oversleep/main?seconds=60", 90s).status == 0); });
+  REQUIRE(eventually(5s, [&] { return sleeping(server) != 0; }));
+  REQUIRE(eventually(5s, [&] { return main_server(cluster).at("quarantined") == 0; }));
+  const int confirmed = main_server(cluster).at("permits_confirmed");
+  kill_life(cluster, 0);
+  CHECK(eventually(5s, [&] { return sleeping(server) == 0; }));
+  CHECK(agreement(cluster, server) == "");
+  CHECK(main_server(cluster).at("sessions_ended") == 1);
+  CHECK(main_server(cluster).at("permits_confirmed") == confirmed + 1);
+  check_clean_end_on(cluster, server);
+}
+
+TEST_CASE("What another user's sessions hide from the janitor on MariaDB is told with the GRANT that is missing, and the permit waits until the session is gone") {
+  if (!MariaDbServer::require()) return;
+  MariaDbServer server(options());
+  server.start();
+  std::string missing;
+  SUBCASE("to see them") { missing = "GRANT PROCESS ON *.* TO this pool's user"; }
+  SUBCASE("to end them") {
+    server.query("GRANT PROCESS ON *.* TO app@'%'");
+    missing = "GRANT CONNECTION ADMIN ON *.* TO this pool's user; its permit waits until it ends by itself";
+  }
+  Cluster cluster({.application = "testapp",
+                   .workers = "1",
+                   .url = server.url(),
+                   .flags = {"--pools.second.warm_up", "false"},
+                   .environment = {{"APP_POOLS__SECOND__URL", server.url("other")}}});
+  SHOW_LOG_OF(cluster);
+  std::jthread client([&] { CHECK(cluster.try_get("/oversleep/second?seconds=60", 90s).status == 0); });
+  std::uint64_t session = 0;
+  REQUIRE(eventually(5s, [&] { return (session = sleeping(server)) != 0; }));
+  kill_life(cluster, 0);
+  CHECK(eventually(5s, [&] { return cluster.log().find(missing) != std::string::npos; }));
+  CHECK(always(500ms, [&] {
+    const auto permit = permit_of(cluster, session);
+    return !permit.is_null() && permit.at("state") == "quarantined";
+  }));
+  server.query("KILL " + std::to_string(session));
   CHECK(agreement(cluster, server) == "");
   check_clean_end_on(cluster, server);
 }
@@ -261,21 +316,21 @@ TEST_CASE("After a kill of everything on MariaDB the next start waits for the ol
   // Sessions of an application that died without the server's noticing: they are somebody's statements.
   std::vector<std::jthread> busy;
   for (int i = 0; i < 3; ++i) busy.emplace_back([&cluster] { cluster.try_get("/report?seconds=4", 8s); });
-  const auto sleeping = [&server] {
+  const auto asleep = [&server] {
     int n = 0;
     for (const MariaDbSession& session : server.sessions()) n += session.info.find("SLEEP") != std::string::npos;
     return n;
   };
-  REQUIRE(eventually(5s, [&] { return sleeping() == 3; }));
+  REQUIRE(eventually(5s, [&] { return asleep() == 3; }));
   for (const ProcessInfo& process : cluster.processes()) ::kill(process.pid, SIGKILL);
   cluster.wait_exit(10s);
   busy.clear();
-  CHECK(sleeping() == 3);
+  CHECK(asleep() == 3);
   cluster.start();
   const TimePoint started = Clock::now();
   // What they may still hold is not given away: at most 9 at any time, and at once what is surely free.
   CHECK(eventually(4s, [&] { return serves(cluster); }));
-  CHECK(eventually(scaled(10s), [&] { return sleeping() == 0; }));
+  CHECK(eventually(scaled(10s), [&] { return asleep() == 0; }));
   MESSAGE("the last older session ended " << to_millis(Clock::now() - started) << " ms after the start");
   CHECK(agreement(cluster, server) == "");
   CHECK(server.refused() == 0);

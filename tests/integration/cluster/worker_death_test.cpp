@@ -80,19 +80,14 @@ TEST_CASE("A worker killed while it connects blocks its permit no longer than th
 TEST_CASE("The sessions of a second pool with another role are waited for too, though the janitor's role sees little of them") {
   PostgresServer* server = postgres();
   if (!server) return;
-  server->query("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'second') THEN CREATE ROLE second LOGIN PASSWORD 'other'; END IF; END $$");
   Cluster cluster({.application = "testapp",
                    .workers = "1",
                    .url = server->url(),
                    .flags = {"--pools.second.warm_up", "false"},
-                   .environment = {{"APP_POOLS__SECOND__URL", server->url("second", "other")}}});
+                   .environment = {{"APP_POOLS__SECOND__URL", second_role(*server)}}});
   SHOW_LOG_OF(cluster);
   std::jthread client([&] { CHECK(cluster.try_get("/sleep/second?seconds=60", 90s).status == 0); });
-  const auto asleep = [&] {
-    for (const PostgresSession& session : sessions(*server, cluster))
-      if (session.state == "active" && session.query.find("pg_sleep") != std::string::npos) return session.pid;
-    return 0;
-  };
+  const auto asleep = [&] { return sleeping_session(*server, cluster); };
   REQUIRE(eventually(5s, [&] { return asleep() != 0; }));
   ::kill(cluster.worker_pid(0), SIGKILL);
   // Seen before and after the look at the table: it was there all the time, so it must have had its row.

@@ -26,6 +26,7 @@ class Failing : public sluice::HttpWorker {
     serve("GET", "/ping", &Failing::ping);
     serve("GET", "/query/{pool}", &Failing::query);
     serve("GET", "/sleep/{pool}", &Failing::sleep);
+    serve("GET", "/oversleep/{pool}", &Failing::oversleep);
     serve("GET", "/hold/{pool}", &Failing::hold);
     serve("POST", "/fail", &Failing::fail);
     serve("POST", "/crash", &Failing::crash);
@@ -98,6 +99,23 @@ class Failing : public sluice::HttpWorker {
     std::string problem;
     try {
       co_await db.query(limit, statement, seconds);
+    } catch (const sluice::Error& error) {
+      problem = error.what();
+    }
+    if (!problem.empty()) co_return Response::error(503, problem);
+    co_return about_me();
+  }
+
+  // Sleeps on in the server when the client is gone: no check of the connection, or none before the next of many short sleeps is over.
+  awaitable<Response> oversleep(Request request) {
+    const std::string seconds = std::to_string(request.query<unsigned>("seconds"));
+    auto& db = context().sql(request.path<std::string>("pool"));
+    const std::string statement = db.dialect() == sluice::sql::Dialect::mysql
+                                      ? "SET STATEMENT max_statement_time = 300 FOR SELECT SLEEP(1) FROM seq_1_to_" + seconds
+                                      : "SELECT set_config('client_connection_check_interval', '0', false), pg_sleep(" + seconds + ")::text";
+    std::string problem;
+    try {
+      co_await db.query(sluice::within(120s), statement);
     } catch (const sluice::Error& error) {
       problem = error.what();
     }

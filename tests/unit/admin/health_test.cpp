@@ -122,6 +122,17 @@ TEST_CASE("a server whose every permit waits for confirmation is a reason, with 
   CHECK(reason(readiness(segment).body, "server main") == "every permit waits for the server to confirm that earlier sessions are gone: no answer");
 }
 
+TEST_CASE("a server whose sessions can never be asked for is a reason while it serves, one that does not answer just now is none") {
+  auto segment = sample_segment();
+  shm::Server& server = segment.servers()[0];
+  server.janitor_error.set("a connection pooler answers there");
+  CHECK(readiness(segment).ok);
+  server.unaskable.set(1);
+  CHECK(reason(readiness(segment).body, "server main") ==
+        "it cannot be asked for its sessions, so the permits of a killed worker do not come back: a connection pooler answers there");
+  CHECK(overall(segment) == "degraded");
+}
+
 TEST_CASE("a pool that some workers cannot reach degrades, one that nobody reaches is unhealthy") {
   auto segment = sample_segment();
   segment.pool_stats(0, 0).reachable.set(2);

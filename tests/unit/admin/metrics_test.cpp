@@ -72,6 +72,8 @@ TEST_CASE("the page has every family that the documentation names") {
                            "sluice_worker_start_time_seconds",
                            "sluice_budget_permits",
                            "sluice_budget_permits_limit",
+                           "sluice_budget_sessions_ended_total",
+                           "sluice_budget_permits_confirmed_total",
                            "sluice_pool_connections",
                            "sluice_pool_connections_limit",
                            "sluice_pool_pending_requests",
@@ -107,6 +109,9 @@ TEST_CASE("samples carry the segment's numbers, by slot") {
   CHECK(has_line(page, R"(sluice_budget_permits{server="main",state="leased"} 1)"));
   CHECK(has_line(page, R"(sluice_budget_permits{server="main",state="free"} 11)"));
   CHECK(has_line(page, R"(sluice_budget_permits_limit{server="main"} 13)"));
+  CHECK(has_line(page, R"(sluice_budget_sessions_ended_total{server="main"} 2)"));
+  CHECK(has_line(page, R"(sluice_budget_permits_confirmed_total{server="main"} 5)"));
+  CHECK(has_line(page, R"(sluice_budget_sessions_ended_total{server="audit"} 0)"));
   CHECK(has_line(page, R"(sluice_pool_connections{pool="main",worker="1",state="idle"} 1)"));
   CHECK(has_line(page, R"(sluice_pool_connections_limit{pool="audit",worker="1"} 1)"));
   CHECK(has_line(page, R"(sluice_pool_acquires_total{pool="main",worker="1"} 500)"));

@@ -63,6 +63,8 @@ inline shm::Segment sample_segment() {
   segment.servers()[0].instances = 1;
   segment.servers()[0].total.set(13);
   segment.servers()[0].budget.set(13);
+  segment.servers()[0].ended_sessions.set(2);
+  segment.servers()[0].confirmed_rows.set(5);
   segment.servers()[1].total.set(4);
   segment.servers()[1].budget.set(4);
   budget::resize(segment.rows(0), 13, sample_now - 50 * second);

@@ -67,6 +67,8 @@ TEST_CASE("status carries what scripts rely on") {
   CHECK(main["free"] == 11);
   CHECK(main["disabled"] == 19);
   CHECK(main["quarantined"] == 0);
+  CHECK(main["sessions_ended"] == 2);
+  CHECK(main["permits_confirmed"] == 5);
 }
 
 TEST_CASE("workers lists the slots in use, lowest first, each with its numbers") {

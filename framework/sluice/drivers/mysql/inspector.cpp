@@ -91,15 +91,15 @@ awaitable<bool> MysqlInspector::absent(std::uint64_t session, std::uint64_t birt
   static std::atomic_flag told;
   if (code == of_another_user && !told.test_and_set())
     log::warning(text("session ", session, " belongs to another user, so whether it is gone must be asked for one session at a time, and it can be ended by that user ",
-                      "alone; GRANT PROCESS ON *.* to this pool's user lets the janitor see all of them"));
+                      "alone; GRANT PROCESS ON *.* TO this pool's user lets the janitor see all of them"));
   co_return code == unknown_thread;
 }
 
 awaitable<bool> MysqlInspector::end(const pool::SeenSession& session, Deadline deadline) {
   if (session.birth != session_birth()) co_return false;
   const int code = co_await kill("KILL CONNECTION", session.session, deadline);
-  if (code != 0 && code != unknown_thread)
-    throw Error(text("session ", session.session, " may not be ended by this user [", code, "]; GRANT CONNECTION ADMIN ON *.* would allow it"));
+  if (code == of_another_user) throw pool::Forbidden(text("session ", session.session, " is another user's: GRANT CONNECTION ADMIN ON *.* TO this pool's user"));
+  if (code != 0 && code != unknown_thread) throw Error(text("the server refuses to end session ", session.session, " [", code, "]"));
   co_return code == 0;
 }
 

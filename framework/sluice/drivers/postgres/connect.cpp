@@ -192,10 +192,9 @@ awaitable<void> Dialer::negotiate(Wire& wire, Deadline deadline, Attempt& attemp
 
 // Learns what names this session for ever: process id and start time, as pg_stat_activity shows them.
 awaitable<void> Dialer::identify(PostgresSession& session, Deadline deadline, Attempt& attempt) {
-  sql::Statement question(
-      "SELECT pg_backend_pid(), coalesce((extract(epoch FROM backend_start) * 1000000)::bigint, 0) FROM pg_stat_get_activity(pg_backend_pid())", {});
+  std::string question = "SELECT pg_backend_pid(), coalesce((extract(epoch FROM backend_start) * 1000000)::bigint, 0) FROM pg_stat_get_activity(pg_backend_pid())";
   try {
-    const sql::Rows rows = co_await session.run(std::move(question), deadline);
+    const sql::Rows rows = co_await session.ask(std::move(question), deadline);
     const auto pid = rows[0][0].as<std::int64_t>();
     if (session.announced_pid() == pid) {
       session.session = static_cast<std::uint64_t>(pid);

@@ -1,5 +1,6 @@
 #include <sluice/drivers/postgres/inspector.hpp>
 
+#include <sluice/core/text.hpp>
 #include <sluice/drivers/postgres/connector.hpp>
 
 #include <algorithm>
@@ -106,7 +107,13 @@ awaitable<bool> PostgresInspector::end(const pool::SeenSession& session, Deadlin
   parameters.push_back(sql::encode(session.identity.text()));
   parameters.push_back(sql::encode(session.birth));
   sql::Statement statement(end_sql, std::move(parameters));
-  const sql::Rows rows = co_await opened().run(std::move(statement), deadline);
+  sql::Rows rows;
+  try {
+    rows = co_await opened().run(std::move(statement), deadline);
+  } catch (const sql::SqlError& e) {
+    if (e.error_class() != sql::Class::permission) throw;
+    throw pool::Forbidden(text("session ", session.session, " is another role's: GRANT pg_signal_backend TO this role"));
+  }
   co_return !rows.empty() && rows[0][0].as<bool>();
 }
 

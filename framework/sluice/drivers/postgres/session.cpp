@@ -137,6 +137,13 @@ awaitable<Result> PostgresSession::simple(std::string sql, Deadline deadline) {
   co_return result;
 }
 
+awaitable<sql::Rows> PostgresSession::ask(std::string sql, Deadline deadline) {
+  const Turn turn(*this, sql);
+  Result result = co_await simple(sql, deadline);
+  check(result.get(), sql::Phase::execute, sql);
+  co_return sql::Rows(decode_result(result.get()));
+}
+
 void PostgresSession::sent(int ok, const std::string& sql) {
   if (ok) {
     unfinished_ = true;

@@ -58,6 +58,9 @@ class PostgresSession final : public sql::Session {
   // cancelled (REQUIRES: throw_if_cancelled is off).
   awaitable<bool> close(Deadline deadline);
 
+  // A question without parameters that is asked once in the session's life. Nothing is prepared for it: a pooler would show that to its next client.
+  awaitable<sql::Rows> ask(std::string sql, Deadline deadline);
+
   // The process id that the server announced at login; a pooler makes one up.
   std::int64_t announced_pid() const noexcept;
   std::size_t cached_statements() const noexcept { return cache_.size(); }
