@@ -111,6 +111,56 @@ TEST_CASE("ctl permits names the line that holds a connection") {
   check_clean_end(cluster);
 }
 
+TEST_CASE("ctl permits keeps a killed worker's slot, life, session and line for as long as the server has its session, whatever the next life leases") {
+  PostgresServer* server = postgres();
+  if (!server) return;
+  // The janitor's role may not end the second one's session, which sleeps on: the row stays.
+  Cluster cluster({.application = "testapp",
+                   .workers = "1",
+                   .url = server->url(),
+                   .flags = {"--pools.second.warm_up", "false"},
+                   .environment = {{"APP_POOLS__SECOND__URL", second_role(*server)}}});
+  SHOW_LOG_OF(cluster);
+  std::jthread client([&] { CHECK(cluster.try_get("/oversleep/second?seconds=60", 90s).status == 0); });
+  int session = 0;
+  REQUIRE(eventually(5s, [&] { return (session = sleeping_session(*server, cluster)) != 0; }));
+  const auto row = [&] { return permit_of(cluster, static_cast<std::uint64_t>(session)); };
+  REQUIRE(eventually(5s, [&] { return row().at("since_ms").get<std::int64_t>() > 1000; }));
+  auto leased = row();
+  CHECK(leased.at("state") == "leased");
+  CHECK(leased.at("slot") == 0);
+  CHECK(leased.at("generation") == 1);
+  CHECK(leased.at("call_site").get<std::string>().find("main.cpp:") != std::string::npos);
+  leased.erase("state");
+  leased.erase("since_ms");
+
+  const TimePoint killed = Clock::now();
+  kill_life(cluster, 0);
+  std::jthread next([&] { CHECK(cluster.try_get("/hold/main?ms=2000", 10s).status == 200); });
+  nlohmann::json held;
+  CHECK(eventually(5s, [&] {
+    for (const auto& permit : cluster.ctl_json({"permits"}))
+      if (permit.at("state") == "leased") held = permit;
+    return !held.is_null();
+  }));
+  auto left = row();
+  REQUIRE(left.is_object());
+  // Since its owner died, which is for how long the server has not let go; not since it was leased.
+  CHECK(left.at("since_ms").get<std::int64_t>() <= to_millis(Clock::now() - killed));
+  CHECK(left.at("state") == "quarantined");
+  left.erase("state");
+  left.erase("since_ms");
+  CHECK(left == leased);
+  CHECK(held.at("slot") == 0);
+  CHECK(held.at("generation") == 2);
+  CHECK(held.at("session") != session);
+  CHECK(held.at("call_site") != left.at("call_site"));
+  next.join();
+  server->query("SELECT pg_terminate_backend(" + std::to_string(session) + ")");
+  CHECK(wait_agreement(cluster, server, 5s) == "");
+  check_clean_end(cluster, server);
+}
+
 TEST_CASE("Tables for people go to stdout, and ctl finds the one running instance by itself") {
   TemporaryDirectory runtime;
   Cluster cluster({.workers = "2"});
