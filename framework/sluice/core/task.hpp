@@ -69,10 +69,13 @@ class TaskExecutor {
   std::uint32_t id_;
 };
 
+// The number of a new task, for task::Scope or a TaskExecutor.
+inline std::uint32_t new_task() noexcept { return task::last.fetch_add(1, std::memory_order_relaxed) + 1; }
+
 // A new task on this executor.
 template <class Inner>
 TaskExecutor<Inner> task_executor(Inner inner) {
-  return {std::move(inner), task::last.fetch_add(1, std::memory_order_relaxed) + 1};
+  return {std::move(inner), new_task()};
 }
 
 }  // namespace sluice

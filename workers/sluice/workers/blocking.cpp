@@ -130,6 +130,7 @@ awaitable<void> BlockingWorker::run() {
 void BlockingWorker::one(unsigned number) {
   std::exception_ptr error;
   try {
+    const task::Scope thread(new_task());  // a thread's calls are one task
     BlockingContext context(calls_, this->context(), number);
     work(context);
   } catch (...) {

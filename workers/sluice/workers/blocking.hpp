@@ -14,6 +14,7 @@
 // Threads are blocked from signals. A thread that never returns holds up the end of its process until it is killed.
 #pragma once
 
+#include <sluice/core/task.hpp>
 #include <sluice/runtime/worker.hpp>
 
 #include <condition_variable>
@@ -42,7 +43,8 @@ class Calls {
     using Result = typename std::invoke_result_t<Make&>::value_type;
     const auto answer = std::make_shared<Answer<Result>>();
     std::unique_lock lock(mutex_);
-    if (!closed_) asio::co_spawn(loop_, carry_out(std::move(make), answer, self()), [](std::exception_ptr) {});
+    const TaskExecutor executor(loop_.get_executor(), current_task());
+    if (!closed_) asio::co_spawn(executor, carry_out(std::move(make), answer, self()), [](std::exception_ptr) {});
     changed_.wait(lock, [&] { return answer->done || closed_; });
     if (!answer->done) throw Error("the worker is ending: this call was given up");
     if (answer->error) std::rethrow_exception(std::exchange(answer->error, nullptr));

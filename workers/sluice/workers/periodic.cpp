@@ -1,6 +1,7 @@
 #include <sluice/workers/periodic.hpp>
 
 #include <sluice/core/log.hpp>
+#include <sluice/core/task.hpp>
 #include <sluice/core/text.hpp>
 
 #include <random>
@@ -19,7 +20,7 @@ awaitable<void> PeriodicWorker::run() {
   tasks();
   for (Task& task : tasks_) {
     ++running_;
-    asio::co_spawn(context().loop(), repeat(task), [this](std::exception_ptr error) {
+    asio::co_spawn(task_executor(context().loop().get_executor()), repeat(task), [this](std::exception_ptr error) {
       --running_;
       if (error) log::error("a periodic task's timer failed");
     });

@@ -1,6 +1,7 @@
 #include <sluice/workers/queue.hpp>
 
 #include <sluice/core/log.hpp>
+#include <sluice/core/task.hpp>
 #include <sluice/core/text.hpp>
 
 #include <algorithm>
@@ -83,7 +84,7 @@ awaitable<void> QueueWorker::run() {
     if (!away.empty()) log::warning(text("queue ", options_.table, ": cannot claim: ", away));
     for (Job& job : jobs) {
       ++in_flight_;
-      asio::co_spawn(context().loop(), serve(std::move(job)), [this](std::exception_ptr error) {
+      asio::co_spawn(task_executor(context().loop().get_executor()), serve(std::move(job)), [this](std::exception_ptr error) {
         --in_flight_;
         wake();
         if (!error) return;
@@ -153,6 +154,7 @@ awaitable<void> QueueWorker::serve(Job job) {
     performed.error = text("claimed ", options_.attempts, " times without an end: its workers died or lost it");
   } else {
     const auto over = std::make_shared<bool>(false);
+    // On no task: the job does not wait for it, whatever the job holds.
     asio::co_spawn(context().loop(), keep_claim(job, over),
                    [](std::exception_ptr) {});  // a claim that cannot be renewed runs out: no harm but a second try
     struct Over {
