@@ -21,6 +21,18 @@ std::span<shm::Row> Share::in_use() const noexcept {
   return rows == 0 || rows > rows_.size() ? rows_ : rows_.first(rows);
 }
 
+std::uint32_t Share::most() const noexcept {
+  const auto rows = static_cast<std::uint32_t>(in_use().size());
+  const std::uint32_t claimable = rows > first_ ? rows - first_ : 0;
+  const std::uint32_t own = std::min(limit(), claimable);
+  if (own == 0 || !terms_.elastic) return own;
+  std::uint32_t owed = 0;
+  for (std::uint32_t slot = 0; slot < terms_.limits.size(); ++slot) {
+    if (slot != life_.slot) owed += parts().floor_of(slot);
+  }
+  return std::max(own, claimable > owed ? claimable - owed : 0);
+}
+
 // ---- claiming
 
 // Ended lives of this slot keep their permits until these are confirmed (`stuck`); the floor may be reached all the same.

@@ -52,6 +52,8 @@ class Share {
   std::uint32_t held() const noexcept { return held_; }
   std::uint32_t limit() const noexcept { return limit_ ? limit_->load(std::memory_order_relaxed) : static_cast<std::uint32_t>(rows_.size()); }
   std::uint32_t floor() const noexcept { return std::min(terms_.floor, limit()); }
+  // The most permits that this life can ever hold: its limit, or with lending whatever is not others' floor. 0: no limit has come yet.
+  std::uint32_t most() const noexcept;
   // Permits that must go back: above the limit, while nothing may be borrowed.
   std::uint32_t excess() const noexcept { return held_ > limit() && !may_borrow() ? held_ - limit() : 0; }
   bool elastic() const noexcept { return terms_.elastic; }

@@ -20,6 +20,9 @@ void advise_pool(const std::string& name, const Pool& pool, std::vector<std::str
     out.push_back(
         text(at, "max is ", *pool.max, ": so many connections per worker slow a database down; leave it out, or measure with fewer than 100."));
   }
+  if (pool.queue_limit == 0u && pool.min_idle == 0)
+    out.push_back(text(at, "queue_limit is 0: callers beyond the connections that the worker can have get an error, and after a quiet time the first "
+                           "ones wait for a connect; set min_idle to what a burst needs, or allow a short queue."));
   if (pool.acquire_timeout == 0s)
     out.push_back(text(at, "acquire_timeout is 0s: callers wait without end when connections run out; set one, such as \"5s\"."));
   if (pool.statement_timeout == 0s)

@@ -94,7 +94,7 @@ struct Pool {
   std::optional<std::uint32_t> max_requests_per_connection;  // absent: what the driver can do; 1: every lease is exclusive
   // wait
   Duration acquire_timeout = 5s;
-  std::optional<std::uint32_t> queue_limit;  // absent: unbounded; 0: never wait
+  std::optional<std::uint32_t> queue_limit;  // absent: unbounded; 0: never for another caller
   // connect
   Duration connect_timeout = 5s;
   Duration connect_backoff_min = 100ms;

@@ -9,9 +9,9 @@ using C = Conversion;
 constexpr std::string_view per_worker = "counts per worker here; what all workers together may open is servers.<name>.total";
 constexpr std::string_view no_tcp = "every driver socket has TCP keep-alive on, with the system's timing";
 constexpr std::string_view total = "the same meaning: connections that are kept open, leased ones included";
-constexpr std::string_view impatient = "false: nobody waits, not even for a connection that could still be opened: min_idle keeps some ready";
-constexpr std::string_view while_down =
-    "there calls fail while disconnected only; here nobody waits whenever no connection is idle: min_idle keeps some ready";
+constexpr std::string_view impatient =
+    "false: a caller waits for the connect that is begun for it, never for another caller; beyond what the worker can have it gets an error at once";
+constexpr std::string_view while_down = "false: there calls fail while disconnected; here, too, and also where others have all connections";
 constexpr std::string_view no_idle_cap = "idle connections end by time, and give way at once to whoever needs their permits: there is no cap to set";
 constexpr std::string_view retried = "a loop around the call, with a budget that keeps retries from multiplying load";
 

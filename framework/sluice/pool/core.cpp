@@ -184,8 +184,11 @@ PoolError PoolCore::error(Phase phase, std::optional<Duration> waited) const {
     case Phase::paused: message += " is paused"; break;
     case Phase::cancelled: message += ": the wait for a connection was cancelled"; break;
     case Phase::hook: message += ": a hook failed"; break;
-    case Phase::too_many: message += text(": so many connections at once can never be had, the maximum is ", max()); break;
-    case Phase::validation: message += ": no connection passed its check"; break;
+    case Phase::too_many: message += text(": so many connections at once can never be had, the maximum is ", obtainable()); break;
+    case Phase::validation:
+      message += ": no connection passed its check";
+      if (waited) message += text(" within ", to_millis(*waited), " ms");
+      break;
     case Phase::wait_timeout:
     case Phase::connect:
       if (waited)
@@ -199,7 +202,8 @@ PoolError PoolCore::error(Phase phase, std::optional<Duration> waited) const {
   if (n.closing > 0) message += text(n.closing, " closing, ");
   message += text(n.waiting, " waiting, limit ", n.limit, ", held ", n.held);
   if (!last_connect_error_.empty()) message += text("; last connect error: ", last_connect_error_);
-  return PoolError(phase, message, n, last_connect_error_);
+  if (!last_check_error_.empty()) message += text("; last check error: ", last_check_error_);
+  return PoolError(phase, message, n, last_connect_error_, last_check_error_);
 }
 
 }  // namespace sluice::pool

@@ -67,7 +67,8 @@ class PoolCore {
 
   // The same for one request of several: the connection with the fewest requests in flight that needs no check; or null.
   PoolEntry* try_share(TimePoint now, std::uint32_t call_site);
-  // REQUIRES: entry is shared. `retire`: the connection takes no further request and is closed after its last one.
+  // REQUIRES: entry is shared. `retire`: the connection takes no further request and is closed after its last one. One end more
+  // than requests began ends the process, as soon as the last of the others has ended.
   void end_request(PoolEntry& entry, TimePoint since, bool retire, TimePoint now);
 
   // It leaves the pool, but keeps its permit. REQUIRES: entry is leased.
@@ -197,8 +198,11 @@ class PoolCore {
   void begin_request(PoolEntry& entry, std::uint32_t call_site, Duration waited, TimePoint now);
   void serve_shared(PoolEntry& entry, TimePoint now);
   bool exhausted() const noexcept;
-  void look_for_deadlock(Waiter& waiter);
+  void judge(Waiter& waiter);
+  void look_for_deadlocks();
+  void suspect(Waiter& waiter, const PoolEntry& entry);
   void look_for_leaks(TimePoint now);
+  TimePoint same_requests_since(PoolEntry& entry, TimePoint now) noexcept;
   void reclaim(PoolEntry& entry, TimePoint now);
   void adapt(TimePoint now);
   void close_stale(TimePoint now);
@@ -210,6 +214,7 @@ class PoolCore {
   void interrupt_connects(TimePoint now);
   void interrupt_leases();
   void count_lost() noexcept;
+  void check_failed(std::string_view error, TimePoint now);
   void fail_connect(PoolEntry& entry, std::string_view error, bool permanent, TimePoint now);
   void grow(TimePoint now);
   TimePoint connect_not_before() const noexcept;
@@ -218,7 +223,14 @@ class PoolCore {
   void lend_idle(TimePoint now);
   void set_wanted(std::uint32_t permits, bool at_limit) noexcept;
   void refuse_all(Phase phase, TimePoint now);
+  void refuse_surplus(Phase phase, TimePoint now);
+  void refuse_impossible(TimePoint now);
+  std::uint32_t obtainable() const noexcept;
+  std::uint32_t promised() const noexcept;
+  bool overfull(std::uint32_t limit) const noexcept;
+  bool has_room(std::uint32_t limit) const noexcept;
   void refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<Duration> waited = {});
+  Phase why_late(const Waiter& waiter) const noexcept;
   void expire_waiters(TimePoint now);
   void end_overdue(TimePoint now);
   void shrink(TimePoint now);
@@ -274,12 +286,15 @@ class PoolCore {
   TimePoint next_rescan_{};
   TimePoint next_maintenance_{};
   std::string last_connect_error_;
+  std::string last_check_error_;   // of a ping or reset; "" once a connection has worked since
+  TimePoint check_failed_at_{};
   std::minstd_rand random_;
   // adaptive sizing
   std::uint32_t adapted_ = 0;      // what the last period asks to keep open
   std::uint64_t busy_samples_ = 0, busy_sum_ = 0;
   TimePoint next_adaption_{};
   // safety
+  bool unjudged_ = false;          // somebody began to wait while connections were on their way: see look_for_deadlocks()
   TimePoint next_leak_look_{};
   TimePoint next_ageing_{};
   std::uint32_t in_flight_ = 0;    // requests of shared connections

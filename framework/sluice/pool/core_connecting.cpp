@@ -125,6 +125,7 @@ void PoolCore::connected(PoolEntry& entry, std::unique_ptr<Connection> connectio
   entry.expires_at = now + ages_.lifetime - shortened;
   failures_ = refusals_ = 0;
   doubtful_ = false;
+  last_check_error_.clear();
   share_->server_answered();
   if (!last_connect_error_.empty()) {
     last_connect_error_.clear();
@@ -157,6 +158,7 @@ void PoolCore::connect_failed(PoolEntry& entry, std::string_view error, bool rel
   effects_.changed();
   siblings_->permit_freed(now);
   pump(now);
+  refuse_surplus(Phase::connect, now);
   arm(now);
 }
 

@@ -115,15 +115,22 @@ void PoolCore::checked(PoolEntry& entry, bool alive, std::string_view error, Tim
   if (alive && !connection.broken) {
     connection.dirty = false;
     doubtful_ = false;
+    last_check_error_.clear();
     entry.checked_at = now;
     stats_.reachable.set(1);
     settle(entry, now);
   } else {
     if (connection.broken || entry.state == EntryState::checking) count_lost();
+    check_failed(error.empty() ? "the connection broke" : error, now);
     close_entry(entry, CloseReason::error, error, now);
   }
   pump(now);
   arm(now);
+}
+
+void PoolCore::check_failed(std::string_view error, TimePoint now) {
+  last_check_error_ = error;
+  check_failed_at_ = now;
 }
 
 // One lost connection makes the others suspect: they are checked before anybody gets them.
@@ -168,6 +175,7 @@ void PoolCore::closed(PoolEntry& entry, CloseResult result, TimePoint now) {
   effects_.changed();
   siblings_->permit_freed(now);
   pump(now);
+  refuse_surplus(Phase::queue_full, now);  // the permit may have gone elsewhere
   arm(now);
 }
 

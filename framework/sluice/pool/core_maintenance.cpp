@@ -19,7 +19,9 @@ void PoolCore::tick(TimePoint now) {
   if (now >= next_maintenance_) {
     next_maintenance_ = now + maintenance_interval;
     end_overdue(now);
+    refuse_impossible(now);
     look_for_leaks(now);
+    look_for_deadlocks();
     if (settings_.background && state_ != PoolState::closed && now >= next_ageing_) {
       next_ageing_ = now + settings_.ageing_every;
       adapt(now);
@@ -28,14 +30,21 @@ void PoolCore::tick(TimePoint now) {
     }
   }
   pump(now);
+  refuse_surplus(Phase::queue_full, now);
   arm(now);
+}
+
+// What kept a caller waiting until its time was over.
+Phase PoolCore::why_late(const Waiter& waiter) const noexcept {
+  if (failures_ > 0 ? failed_at_ >= waiter.since : share_->outage()) return Phase::connect;
+  return !last_check_error_.empty() && check_failed_at_ >= waiter.since ? Phase::validation : Phase::wait_timeout;
 }
 
 void PoolCore::expire_waiters(TimePoint now) {
   while (Waiter* waiter = queue_.pop_expired(now)) {
     stats_.timeouts.add();
     emit({EventType::timed_out});
-    refuse(*waiter, (failures_ > 0 ? failed_at_ >= waiter->since : share_->outage()) ? Phase::connect : Phase::wait_timeout, now, now - waiter->since);
+    refuse(*waiter, why_late(*waiter), now, now - waiter->since);
   }
 }
 
@@ -64,7 +73,10 @@ void PoolCore::abandon(PoolEntry& entry, TimePoint now) {
   enter(entry, EntryState::abandoned);
   if (was != EntryState::closing) emit({EventType::closed, entry.id, CloseReason::error, why});
   if (was == EntryState::connecting) fail_connect(entry, why, false, now);
-  if (was == EntryState::checking || was == EntryState::resetting) count_lost();
+  if (was == EntryState::checking || was == EntryState::resetting) {
+    count_lost();
+    check_failed(why, now);
+  }
   effects_.changed();
   siblings_->permit_freed(now);
 }
@@ -122,6 +134,7 @@ void PoolCore::age(TimePoint now) {
 
 void PoolCore::warm_up(std::uint32_t target, TimePoint now) {
   warm_target_ = target;
+  if (target == 0) return;  // nothing opens for it
   pump(now);
   arm(now);
 }
@@ -152,7 +165,7 @@ void PoolCore::arm(TimePoint now) {
   // The end of an outage that another worker has seen must not go unnoticed.
   if (state_ == PoolState::ready && wishes && now < connect_not_before()) due = std::min({due, connect_not_before(), now + rescan_interval});
   if (settings_.background && !stale_.empty()) due = std::min(due, now);
-  if ((settings_.background && state_ != PoolState::closed) || has_operations()) due = std::min(due, next_maintenance_);
+  if ((settings_.background && state_ != PoolState::closed) || has_operations() || unjudged_) due = std::min(due, next_maintenance_);
   if (due != TimePoint::max()) effects_.wake_at(due);
 }
 

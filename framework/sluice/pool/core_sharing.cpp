@@ -61,6 +61,8 @@ void PoolCore::serve_shared(PoolEntry& entry, TimePoint now) {
 }
 
 void PoolCore::end_request(PoolEntry& entry, TimePoint since, bool retire, TimePoint now) {
+  if (entry.state != EntryState::shared) [[unlikely]]
+    return give_back_other(entry, now);
   stats_.use_seconds.record(static_cast<std::uint64_t>((now - since).count()));
   emit({EventType::returned, entry.id});
   entry.retired = entry.retired || retire;

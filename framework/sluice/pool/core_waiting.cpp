@@ -12,6 +12,31 @@ bool PoolCore::has_idle(std::uint32_t connections) const noexcept {
   return true;
 }
 
+// Connections that one caller can ever have at once.
+std::uint32_t PoolCore::obtainable() const noexcept {
+  const std::uint32_t permits = share_->most();
+  return permits > 0 ? std::min(max(), permits) : max();  // 0: the limit is not known yet
+}
+
+// Connections that come without a caller's giving one back: they are being opened, checked, reset or closed, or wait only for their
+// turn to be opened (max_connecting).
+std::uint32_t PoolCore::promised() const noexcept {
+  const std::uint32_t in_turn = at_limit_ || share_->outage() ? 0 : wanted_;
+  return of(EntryState::connecting) + of(EntryState::checking) + of(EntryState::resetting) + of(EntryState::closing) + in_turn;
+}
+
+// queue_limit bounds those who wait for other callers; whoever can have a connection that is promised does not count.
+bool PoolCore::overfull(std::uint32_t limit) const noexcept {
+  return queue_.size() > limit && queue_.demand(settings_.capacity) > promised() + limit;
+}
+
+// May one more be put to the test of the queue? As far as this pool can tell without claiming a permit.
+bool PoolCore::has_room(std::uint32_t limit) const noexcept {
+  const std::uint32_t demand = queue_.demand(settings_.capacity) + (settings_.capacity == 1 ? 1 : 0);
+  if (demand <= promised() + limit) return true;
+  return open() + closing() < max() && (share_->held() < share_->limit() || share_->may_borrow());
+}
+
 std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
   const auto& limit = settings_.options.queue_limit;
   std::optional<Phase> phase;
@@ -19,9 +44,9 @@ std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
     phase = Phase::closed;
   } else if (state_ == PoolState::paused) {
     phase = cleared_ ? Phase::connect : Phase::paused;
-  } else if (wants == 0 || wants > max()) {
+  } else if (wants == 0 || (wants > 1 && wants > obtainable())) {
     phase = Phase::too_many;
-  } else if (limit && queue_.size() >= *limit && !has_idle(wants)) {
+  } else if (limit && queue_.size() >= *limit && !has_idle(wants) && !has_room(*limit)) {
     phase = Phase::queue_full;
     stats_.queue_full.add();
   }
@@ -34,7 +59,14 @@ void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
   queue_.push(waiter);
   emit({EventType::enqueued});
   pump(now);
-  if (waiter.task != 0 && waiter.waiting() && settings_.options.deadlock_detection) look_for_deadlock(waiter);
+  if (const auto& limit = settings_.options.queue_limit; limit && waiter.waiting() && overfull(*limit)) {
+    queue_.remove(waiter);
+    stats_.queue_full.add();
+    refuse(waiter, Phase::queue_full, now);
+    grow(now);  // without it: what it wanted is not wanted any more
+  } else if (waiter.task != 0 && waiter.waiting() && settings_.options.deadlock_detection) {
+    judge(waiter);
+  }
   arm(now);
 }
 
@@ -53,6 +85,28 @@ void PoolCore::refuse(Waiter& waiter, Phase phase, TimePoint now, std::optional<
   if (waiter.several) gathered.swap(waiter.several->gathered);
   effects_.refuse(waiter, std::move(why));
   give_back_all(gathered, now);
+}
+
+// Fewer connections are promised than were: the last in the queue have lost their places.
+void PoolCore::refuse_surplus(Phase phase, TimePoint now) {
+  const auto& limit = settings_.options.queue_limit;
+  if (!limit || !overfull(*limit)) return;
+  do {
+    Waiter& last = queue_.last();
+    queue_.remove(last);
+    if (phase == Phase::queue_full) stats_.queue_full.add();
+    refuse(last, phase, now);
+  } while (overfull(*limit));
+  grow(now);
+}
+
+// A limit may fall while somebody collects: who can never have them all must not hold up the others.
+void PoolCore::refuse_impossible(TimePoint now) {
+  while (!queue_.empty() && queue_.next().wants() > 1 && queue_.next().wants() > obtainable()) {
+    Waiter& waiter = queue_.next();
+    queue_.remove(waiter);
+    refuse(waiter, Phase::too_many, now);
+  }
 }
 
 void PoolCore::give_back_all(Gathered& entries, TimePoint now) {

@@ -58,7 +58,11 @@ struct PoolEntry : boost::intrusive::list_base_hook<boost::intrusive::link_mode<
   // Then the rest.
   std::uint32_t in_flight = 0;  // requests, while shared
   std::uint64_t id = 0;
-  TimePoint leak_told{};        // leased_at of the lease that was told as a suspected leak
+  TimePoint leak_told{};        // since when what was told as a suspected leak had been held
+  // Of a shared one, as the search for leaks saw it last.
+  TimePoint seen_at{};
+  std::uint64_t seen_uses = 0;
+  std::uint32_t seen_in_flight = 0;
   budget::Life promised;  // who gets its permit when it is closed; generation 0: nobody
   TimePoint started_at{};
   TimePoint checked_at{};  // last connect or ping

@@ -1,4 +1,4 @@
-// Errors of a pool, by phase, with the live numbers of that instant and the last connect error.
+// Errors of a pool, by phase, with the live numbers of that instant and the root causes: the last connect and the last check error.
 #pragma once
 
 #include <sluice/core/error.hpp>
@@ -8,8 +8,9 @@
 
 namespace sluice::pool {
 
-// connect: the last connect failed during the wait, or the pool was cleared. paused: ready() has not been called. hook: before_lease
-// threw. too_many: more connections were asked for at once than the pool may ever have.
+// connect: the last connect failed during the wait, or the pool was cleared. validation: connections failed their check (or their
+// reset) during the wait, and none has worked since. wait_timeout: all that work were in use. paused: ready() has not been called.
+// hook: before_lease threw. too_many: more connections were asked for at once than the pool can ever have.
 enum class Phase { queue_full, wait_timeout, connect, validation, closed, cancelled, paused, hook, too_many };
 constexpr const char* to_text(Phase p) noexcept {
   constexpr const char* names[] = {"queue full", "wait timeout", "connect", "validation", "closed", "cancelled", "paused", "hook", "too many"};
@@ -27,16 +28,17 @@ struct Numbers {
 
 class PoolError : public Error {
  public:
-  PoolError(Phase phase, const std::string& message, const Numbers& numbers, const std::string& last_connect_error)
-      : Error(message), phase_(phase), numbers_(numbers), last_connect_error_(last_connect_error) {}
+  PoolError(Phase phase, const std::string& message, const Numbers& numbers, const std::string& last_connect_error, const std::string& last_check_error = {})
+      : Error(message), phase_(phase), numbers_(numbers), last_connect_error_(last_connect_error), last_check_error_(last_check_error) {}
   Phase phase() const noexcept { return phase_; }
   const Numbers& numbers() const noexcept { return numbers_; }
   const std::string& last_connect_error() const noexcept { return last_connect_error_; }  // "" if the last connect succeeded
+  const std::string& last_check_error() const noexcept { return last_check_error_; }      // "" if a connection has worked since
 
  private:
   Phase phase_;
   Numbers numbers_;
-  std::string last_connect_error_;
+  std::string last_connect_error_, last_check_error_;
 };
 
 }  // namespace sluice::pool

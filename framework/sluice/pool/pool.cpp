@@ -33,28 +33,16 @@ awaitable<std::vector<Lease>> Pool::acquire_many(std::uint32_t connections, cons
 }
 awaitable<Pinned> Pool::pin(const Wish& wish, const boost::source_location& where) { return PoolShell::pin(shell_, wish, where); }
 
-void Pool::ready() {
-  shell_->check_process();
-  shell_->core().ready(Clock::now());
-}
-void Pool::pause() {
-  shell_->check_process();
-  shell_->core().pause(Clock::now());
-}
-void Pool::clear(Pending pending) {
-  shell_->check_process();
-  shell_->core().clear(Clock::now(), pending);
-}
-void Pool::refresh() {
-  shell_->check_process();
-  shell_->core().refresh(Clock::now());
-}
+void Pool::ready() { shell_->checked_core().ready(Clock::now()); }
+void Pool::pause() { shell_->checked_core().pause(Clock::now()); }
+void Pool::clear(Pending pending) { shell_->checked_core().clear(Clock::now(), pending); }
+void Pool::refresh() { shell_->checked_core().refresh(Clock::now()); }
 void Pool::hooks(Hooks hooks) { shell_->hooks(std::move(hooks)); }
 awaitable<bool> Pool::close(Deadline deadline) { return PoolShell::close(shell_, deadline); }
 awaitable<bool> Pool::warm_up(Deadline deadline) { return PoolShell::warm_up(shell_, deadline); }
 awaitable<std::uint32_t> Pool::preallocate(std::uint32_t connections, Deadline deadline) { return PoolShell::preallocate(shell_, connections, deadline); }
 
-void Pool::permits_changed() { shell_->core().rung(Clock::now()); }
+void Pool::permits_changed() { shell_->checked_core().rung(Clock::now()); }
 
 void Pool::on_event(std::function<void(const Event&)> observer) { shell_->observe(std::move(observer)); }
 EventStream Pool::events(std::size_t capacity) { return shell_->stream(capacity); }
@@ -62,7 +50,7 @@ std::string Pool::call_site(std::uint32_t number) const { return shell_->call_si
 std::vector<ConnectionView> Pool::connections() const { return shell_->connections(); }
 
 shm::PoolHealth Pool::health() { return shell_->health(); }
-Numbers Pool::numbers() const { return shell_->core().numbers(); }
+Numbers Pool::numbers() const { return shell_->checked_core().numbers(); }
 const std::string& Pool::name() const noexcept { return shell_->core().options().name; }
 const std::string& Pool::last_connect_error() const noexcept { return shell_->core().last_connect_error(); }
 Connector& Pool::connector() const noexcept { return shell_->connector(); }

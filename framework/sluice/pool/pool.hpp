@@ -1,5 +1,8 @@
-// A worker's connections to one server. One loop's own: every call from the loop's thread, in the process that made it
-// (anything else throws). Connections exist only while the worker owns a permit (budget::Share).
+// A worker's connections to one server. One loop's own: every call from the loop's thread, in the process that made it. In a forked
+// child every call throws but the destructor and the plain views (name(), options(), connector(), last_connect_error()); a lease that
+// ends there does nothing. Another thread is the caller's mistake: acquire(), try_acquire() and leases do not look, for it would
+// cost them; all other calls throw where the loop was seen to turn in another thread and has not come to its end (stopped()).
+// Connections exist only while the worker owns a permit (budget::Share).
 // Semantics follow the MongoDB connection monitoring and pooling specification: paused → ready ⇄ paused → closed, generations.
 #pragma once
 
@@ -49,7 +52,7 @@ class Pool {
   ~Pool();  // closes without waiting; afterwards the observer is not called any more
 
   // Waits for a connection in FIFO order within the call's priority class, up to acquire_timeout (0: for ever) or the wish's limit
-  // (0: not at all). Throws PoolError. Cancelling the coroutine loses no connection and no permit.
+  // (0: not at all). With queue_limit 0 it waits for no other caller, only for a connection that is opened for it. Throws PoolError. Cancelling the coroutine loses no connection and no permit.
   awaitable<Lease> acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION);
   awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where = BOOST_CURRENT_LOCATION);
   // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process, and if
@@ -61,8 +64,9 @@ class Pool {
   awaitable<Lease> acquire_shared(const Wish& wish = {}, const boost::source_location& where = BOOST_CURRENT_LOCATION);
   Lease try_acquire_shared(const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
-  // That many connections or none: the caller holds nothing while it waits, and the pool collects for one caller at a time, so two
-  // of these cannot wait for each other. More than `max` are refused at once (phase too_many).
+  // That many connections or none. The pool collects them, for one caller at a time, so two of these cannot wait for each other. What
+  // has been collected counts as leased, and nobody else is served until the last has come or the caller's time is over. More than
+  // `max` and the budget can ever give are refused at once (phase too_many).
   awaitable<std::vector<Lease>> acquire_many(std::uint32_t connections, const Wish& wish = {}, const boost::source_location& where = BOOST_CURRENT_LOCATION);
 
   // A connection to keep: see Pinned. Not counted as a leak.

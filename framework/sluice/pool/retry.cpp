@@ -66,7 +66,9 @@ awaitable<bool> RetryLoop::again() {
   if (state_.attempts() > 0) {
     if (!error_) co_return false;
     const double random = std::uniform_real_distribution<double>(0.0, 1.0)(own.random);
-    const RetryState::Decision decision = state_.failed(classify_(error_), budget, Clock::now(), random);
+    Retryable verdict = classify_(error_);
+    if (harmless_ && verdict == Retryable::if_idempotent) verdict = Retryable::yes;
+    const RetryState::Decision decision = state_.failed(verdict, budget, Clock::now(), random);
     refusal_ = decision.refusal;
     if (decision.refusal != RetryState::Refusal::none) std::rethrow_exception(std::exchange(error_, nullptr));
     error_ = nullptr;

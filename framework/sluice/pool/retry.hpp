@@ -52,7 +52,8 @@ struct RetryPolicy {
   std::uint32_t attempts = 3;    // in all, the first one included; 0: as many as time and budget allow
   Duration backoff_min = 100ms;  // the longest first pause; it doubles with each attempt
   Duration backoff_max = 2s;     // the longest pause
-  Duration limit = 0s;           // from the first attempt on: no attempt begins later. 0: none
+  // From the first attempt on: no attempt begins later. One that runs is not cut short: give the calls in it a limit of their own. 0: none
+  Duration limit = 0s;
   bool idempotent = false;       // repeats too what may have been done already
   Retryable (*classify)(const std::exception_ptr&) noexcept = &pool::classify;
 };
@@ -96,8 +97,11 @@ class RetryLoop {
   // nothing to repeat. Throws the last attempt's error if it may not be repeated or the budget, the number or the limit is used up.
   // Cancelling the coroutine ends the pause.
   awaitable<bool> again();
-  // The attempt failed. REQUIRES: called in a catch handler.
-  void failed() noexcept { error_ = std::current_exception(); }
+  // The attempt failed; `harmless`: before anything was done, so that the error's doubts do not count. REQUIRES: called in a catch handler.
+  void failed(bool harmless = false) noexcept {
+    error_ = std::current_exception();
+    harmless_ = harmless;
+  }
 
   // So many attempts have begun.
   std::uint32_t attempts() const noexcept { return state_.attempts(); }
@@ -109,6 +113,7 @@ class RetryLoop {
   Retryable (*classify_)(const std::exception_ptr&) noexcept;
   RetryBudget* budget_ = nullptr;
   std::exception_ptr error_;
+  bool harmless_ = false;
   RetryState::Refusal refusal_ = RetryState::Refusal::none;
 };
 

@@ -49,6 +49,14 @@ void PoolShell::throw_foreign() const {
   throw Error(text("pool '", core_.options().name, "' is used in a process that did not make it: a pool cannot be taken along through fork()"));
 }
 
+// A mistake is found here, not prevented: two threads that call at once race all the same.
+void PoolShell::check_caller() const {
+  check_process();
+  const std::thread::id turned_in = loop_thread_.load(std::memory_order_relaxed);
+  if (turned_in == std::thread::id() || turned_in == std::this_thread::get_id() || loop_.stopped()) return;
+  throw Error(text("pool '", core_.options().name, "' is used in another thread than its loop's: a pool belongs to one loop, post to that"));
+}
+
 void PoolShell::orphan() {
   if (foreign()) return;
   core_.close(Clock::now());
@@ -66,6 +74,7 @@ void PoolShell::stop_when_done() noexcept {
 
 void PoolShell::loop_ended() noexcept {
   timer_.reset();
+  loop_thread_ = std::thread::id();
   // Waiting coroutines hold this shell, and the shell holds them: without a loop nobody else would end either.
   while (Waiter* waiter = core_.take_waiter()) const LeaseWaiter::Handler ended = static_cast<LeaseWaiter*>(waiter)->take_handler();
   while (!answered_.empty()) {
@@ -94,6 +103,7 @@ void PoolShell::wake_at(TimePoint when) {
 
 void PoolShell::wake() {
   if (!timer_) return;
+  turns_here();
   armed_for_ = TimePoint::max();
   core_.tick(Clock::now());
 }
@@ -118,7 +128,7 @@ awaitable<void> PoolShell::wait_for_change(ShellRef self, Deadline deadline) {
 }
 
 awaitable<bool> PoolShell::close(ShellRef self, Deadline deadline) {
-  self->check_process();
+  self->check_caller();
   self->core_.close(Clock::now());
   self->stop_when_done();
   while (!self->core_.empty() && !deadline.passed(Clock::now())) co_await wait_for_change(self, deadline);
@@ -136,8 +146,16 @@ awaitable<std::uint32_t> PoolShell::preallocate(ShellRef self, std::uint32_t con
 }
 
 awaitable<bool> PoolShell::open(ShellRef self, std::uint32_t wish, Deadline deadline) {
-  self->check_process();
+  self->check_caller();
   PoolCore& core = self->core_;
+  // However this coroutine ends: a target that is left behind would be a minimum for ever.
+  struct Target {
+    PoolCore& core;
+    explicit Target(PoolCore& c) noexcept : core(c) {}
+    Target(const Target&) = delete;
+    Target& operator=(const Target&) = delete;
+    ~Target() { core.warm_up(0, TimePoint()); }
+  } const target_set(core);
   bool warm = false;
   for (;;) {
     // Read anew each time: the limit may come, or change, meanwhile. Without any permit it is not warm yet.
@@ -147,19 +165,20 @@ awaitable<bool> PoolShell::open(ShellRef self, std::uint32_t wish, Deadline dead
     if (warm || core.state() == PoolState::closed || deadline.passed(Clock::now())) break;
     co_await wait_for_change(self, earlier(deadline, Deadline::after(rescan_interval)));
   }
-  core.warm_up(0, Clock::now());
   co_return warm;
 }
 
 // ---- views
 
 void PoolShell::observe(std::function<void(const Event&)> observer) {
+  check_caller();
   events_.observe(observer);
   if (core_.observed() && observer) observer({EventType::pool_created});
   watch();
 }
 
 EventStream PoolShell::stream(std::size_t capacity) {
+  check_caller();
   watch(true);  // first: from now on
   return events_.stream(capacity);
 }
@@ -171,6 +190,7 @@ void PoolShell::watch(bool always) {
 }
 
 std::vector<ConnectionView> PoolShell::connections() const {
+  check_caller();
   std::vector<ConnectionView> all;
   for (const PoolEntry& entry : core_.entries()) {
     if (entry.state == EntryState::abandoned) continue;

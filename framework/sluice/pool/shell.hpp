@@ -11,11 +11,13 @@
 #include <sluice/pool/pool.hpp>
 #include <sluice/shm/pool_health.hpp>
 
+#include <atomic>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace sluice::pool {
@@ -33,6 +35,8 @@ class PoolShell final : private PoolEffects {
     if (process_.foreign()) [[unlikely]]
       throw_foreign();
   }
+  // For calls that are rare: throws in another thread than the loop's, too, if the loop was seen to turn and has not come to its end.
+  void check_caller() const;
   bool foreign() const noexcept { return process_.foreign(); }
 
   awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where);
@@ -64,7 +68,15 @@ class PoolShell final : private PoolEffects {
   void loop_ended() noexcept;
 
   PoolCore& core() noexcept { return core_; }
-  shm::PoolHealth health() { return health_.judge(stats_, now_nanos()); }
+  // … for a call of the user's that is not the lease path.
+  PoolCore& checked_core() {
+    check_caller();
+    return core_;
+  }
+  shm::PoolHealth health() {
+    check_caller();
+    return health_.judge(stats_, now_nanos());
+  }
   Connector& connector() const noexcept { return *connector_; }
 
  private:
@@ -114,10 +126,12 @@ class PoolShell final : private PoolEffects {
   static awaitable<bool> open(ShellRef self, std::uint32_t wish, Deadline deadline);
   static awaitable<void> wait_for_change(ShellRef self, Deadline deadline);
   [[noreturn]] void throw_foreign() const;
+  void turns_here() noexcept { loop_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
 
   std::size_t references_ = 0;
   asio::io_context& loop_;
   ForkGuard process_;
+  std::atomic<std::thread::id> loop_thread_{};  // where the loop was seen to turn last
   bool leases_hooked_ = false, returns_hooked_ = false;  // hooks_.before_lease, hooks_.after_return are set
   std::unique_ptr<Connector> connector_;   // outlives the core's connections
   std::shared_ptr<budget::Share> share_;

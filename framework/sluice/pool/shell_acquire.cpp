@@ -155,7 +155,7 @@ void PoolShell::refuse(Waiter& waiter, PoolError error) {
   if (waiter.held != 0) {
     error = PoolError(error.phase(),
                       text(error.what(), "; the task that waited", at(waiter.call_site), " holds a connection of this pool itself, taken", at(waiter.held - 1)),
-                      error.numbers(), error.last_connect_error());
+                      error.numbers(), error.last_connect_error(), error.last_check_error());
   }
   refused.disarm();
   asio::post(loop_, [self = ShellRef(this), handler = refused.take_handler(), failed = std::make_exception_ptr(std::move(error))]() mutable {

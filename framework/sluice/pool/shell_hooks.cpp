@@ -25,7 +25,7 @@ void PoolShell::set_hooks(Hooks hooks) {
 }
 
 void PoolShell::hooks(Hooks hooks) {
-  check_process();
+  check_caller();
   set_hooks(std::move(hooks));
   core_.refresh(Clock::now());
 }
@@ -52,7 +52,7 @@ void PoolShell::before_lease(Lease& lease) {
   core_.tell({.type = EventType::hook_failed, .connection = lease.id(), .detail = error});
   lease.discard();
   const PoolError now = core_.error(Phase::hook);
-  throw PoolError(Phase::hook, text(now.what(), "; ", error), now.numbers(), now.last_connect_error());
+  throw PoolError(Phase::hook, text(now.what(), "; ", error), now.numbers(), now.last_connect_error(), now.last_check_error());
 }
 
 // False: it threw, and nobody shall get the connection again.

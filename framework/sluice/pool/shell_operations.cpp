@@ -76,6 +76,7 @@ awaitable<void> PoolShell::run_connect(ShellRef self, PoolEntry* entry, Deadline
   bool released = false, permanent = false;
   try {
     co_await asio::post(self->loop_, use_awaitable);
+    self->turns_here();
     if (self->hooks_.before_connect) {
       phase = "before_connect: ";
       released = true;  // nothing has begun

@@ -80,6 +80,17 @@ class WaitQueue {
     remove(waiter);
     return waiter;
   }
+  // Who came last of the lowest class. REQUIRES: !empty()
+  Waiter& last() noexcept {
+    unsigned p = priorities - 1;
+    while (order_[p].empty()) --p;
+    return order_[p].back();
+  }
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (Order& order : order_)
+      for (Waiter& waiter : order) visit(waiter);
+  }
   // One more of several for the one whose turn it is; true: it has them all, and has left the queue.
   bool collect(Waiter& waiter, PoolEntry& entry) noexcept {
     if (!collecting_) overtake(static_cast<unsigned>(waiter.priority));

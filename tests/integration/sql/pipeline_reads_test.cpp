@@ -438,6 +438,22 @@ TEST_CASE("Waiting is bounded: queue_limit refuses at once, acquire_timeout and 
   CHECK(served.rows.has_value());
 }
 
+TEST_CASE("queue_limit 0: a read waits for no company, but for a connection that is opened for it") {
+  if (!PostgresServer::require()) return;
+  config::Pool options;
+  options.queue_limit = 0;
+  Travellers party(options, 1);
+  party.know({where});
+  party.t.pool->refresh();
+  Asked& alone = party.ask(where);
+  REQUIRE(party.all_end());
+  CHECK(alone.cell(2) == "off");
+  party.hold_all();
+  Asked& refused = party.ask(where);
+  REQUIRE(party.all_end());
+  CHECK(refused.what().find("queue full") != std::string::npos);
+}
+
 TEST_CASE("Whoever wants a connection of its own is not starved by reads without end") {
   if (!PostgresServer::require()) return;
   Travellers party;

@@ -308,3 +308,16 @@ TEST_CASE("threads that borrow and lend as fast as they can lose no row and brea
   sweep(f.rows, 1, false, [](Life) { return true; });  // grants that came after their receiver's last look
   CHECK(count(f.rows).of(RowState::free) == 10);
 }
+
+TEST_CASE("the most that a worker can ever hold: its limit, or with lending all but the confirm permit and the others' floors") {
+  Fleet fixed(3, 10, false), elastic(3, 10);
+  CHECK(fixed[0].most() == 3);
+  CHECK(elastic[0].most() == 7);
+  CHECK(elastic.fill(0) == 7);
+  elastic.limits[1] = 0;  // its worker is gone
+  CHECK(elastic[0].most() == 8);
+  elastic.limits[0] = 0;
+  CHECK(elastic[0].most() == 0);
+  std::vector<shm::Row> rows(5);
+  CHECK(Share(rows, 1, Life{0, 1}).most() == 4);
+}

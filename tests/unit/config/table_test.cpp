@@ -59,6 +59,15 @@ TEST_CASE("names, aliases and short flags are unique, and every option has a sen
   }
 }
 
+TEST_CASE("where a number or a duration may be 0, the table says what that means") {
+  for (const Option& option : options()) {
+    const bool counted = option.type == Type::integer || option.type == Type::number || option.type == Type::duration || option.type == Type::bytes;
+    if (!counted || option.low > 0) continue;
+    CAPTURE(option.name);
+    CHECK_FALSE(option.zero.empty());
+  }
+}
+
 TEST_CASE("preset values are values that the option accepts") {
   for (const Option& option : options()) {
     for (const std::string_view value : {option.development, option.test}) {

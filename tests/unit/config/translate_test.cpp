@@ -375,9 +375,9 @@ TEST_CASE("translate: whoever refused to wait learns what queue_limit 0 means, a
     accepted(t);
     return to_text(t);
   };
-  CHECK(contains(said("mysql2", "waitForConnections"), "not even for a connection that could still be opened"));
-  CHECK(contains(said("mongodb", "bufferCommands"), "there calls fail while disconnected only"));
-  CHECK(contains(said("ioredis", "enableOfflineQueue"), "there calls fail while disconnected only"));
+  CHECK(contains(said("mysql2", "waitForConnections"), "a caller waits for the connect that is begun for it"));
+  CHECK(contains(said("mongodb", "bufferCommands"), "there calls fail while disconnected; here, too, and also where"));
+  CHECK(contains(said("ioredis", "enableOfflineQueue"), "there calls fail while disconnected; here, too, and also where"));
   const Translation waits = from("mysql2", R"({"host": "db", "waitForConnections": true})", "pool.json");
   CHECK_FALSE(values_of(waits).contains("pools.main.queue_limit"));
 }

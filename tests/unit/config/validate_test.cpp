@@ -74,6 +74,9 @@ TEST_CASE("known anti-patterns are warned of, one sentence each") {
   CHECK(warned({"--pools.main.max", "100"}).empty());
   CHECK(warned({"--pools.main.acquire_timeout", "0s"}).size() == 1);
   CHECK(warned({"--pools.main.statement_timeout", "0s"}).size() == 1);
+  CHECK(contains(warned({"--pools.main.queue_limit", "0"}).at(0), "queue_limit is 0"));
+  CHECK(warned({"--pools.main.queue_limit", "0", "--pools.main.min_idle", "2"}).empty());
+  CHECK(warned({"--pools.main.queue_limit", "1"}).empty());
   CHECK(warned({"--pools.main.soft_idle_timeout", "1h"}).size() == 1);
   CHECK(warned({"--servers.main.total", "20", "--servers.main.headroom", "0.1"}).size() == 1);
   CHECK(warned({"--servers.main.total", "20"}).empty());

@@ -176,20 +176,186 @@ TEST_CASE("more connections than there may ever be are refused at once, and so a
   CHECK(t.effects.connects.empty());
 }
 
-TEST_CASE("queue_limit 0 never waits: an idle connection or an error") {
-  config::Pool o = sized(2);
+TEST_CASE("more connections than the worker's share can ever give are refused at once, without holding up the others") {
+  SUBCASE("nothing is lent: its limit") {
+    CoreTest t({}, 16, std::make_shared<PermitRows>(16, 3));
+    t.core->ready(t.now);
+    TestWaiter& w = acquire(t, Priority::normal, 4);
+    REQUIRE(w.error);
+    CHECK(w.error->phase() == Phase::too_many);
+    CHECK(std::string(w.error->what()).find("the maximum is 3") != std::string::npos);
+    CHECK(t.effects.connects.empty());
+    CHECK_FALSE(acquire(t, Priority::normal, 3).error);
+  }
+  SUBCASE("a limit that is not known yet refuses nobody") {
+    CoreTest t({}, 16, std::make_shared<PermitRows>(16, 0));
+    t.core->ready(t.now);
+    TestWaiter& w = acquire(t, Priority::normal, 3);
+    CHECK_FALSE(w.answered());
+    t.table->set_limit(3);
+    t.pass(50ms);
+    for (int i = 0; i < 3; ++i) t.finish_connect();
+    CHECK(w.entries.size() == 3);
+  }
+  SUBCASE("a limit that falls while somebody collects ends that, and the next is served") {
+    CoreTest t({}, 16, std::make_shared<PermitRows>(16, 3));
+    t.core->ready(t.now);
+    TestWaiter& many = acquire(t, Priority::normal, 3, 60s);
+    TestWaiter& next = acquire(t, Priority::normal, 1, 60s);
+    t.finish_connect();
+    t.table->set_limit(2);
+    t.pass(200ms);
+    REQUIRE(many.error);
+    CHECK(many.error->phase() == Phase::too_many);
+    t.finish_connect();
+    CHECK(next.entry);
+  }
+}
+
+// ---- queue_limit 0: nobody waits for what another caller holds, but for a connect that is begun for him
+
+namespace {
+
+config::Pool impatient(std::uint32_t max) {
+  config::Pool o = sized(max);
   o.queue_limit = 0;
-  o.min_idle = 1;
+  return o;
+}
+
+bool refused(const TestWaiter& w) { return w.error && w.error->phase() == Phase::queue_full; }
+
+}  // namespace
+
+TEST_CASE("queue_limit 0: an idle connection, one that is opened for the caller, or an error") {
+  CoreTest t(impatient(2));
+  t.core->ready(t.now);
+  TestWaiter& a = t.acquire();
+  TestWaiter& b = t.acquire();
+  CHECK(t.effects.connects.size() == 2);
+  CHECK(refused(t.acquire()));
+  PoolEntry& first = t.finish_connect();
+  CHECK(a.entry == &first);
+  CHECK(refused(t.acquire()));
+  t.finish_connect();
+  CHECK(b.entry);
+  CHECK(refused(t.acquire()));
+  t.give_back(first);
+  CHECK(refused(acquire(t, Priority::normal, 2)));
+  CHECK(t.acquire().entry == &first);
+  CHECK(t.core->numbers().waiting == 0);
+}
+
+TEST_CASE("queue_limit 0: a pool whose last connection was closed serves again") {
+  config::Pool o = impatient(2);
+  o.idle_timeout = 10s;
   CoreTest t(o);
   t.core->ready(t.now);
+  t.with_idle(1);
+  t.pass(11s);
+  REQUIRE(t.effects.closes.size() == 1);
+  SUBCASE("closed") {
+    t.finish_close();
+    REQUIRE(t.core->empty());
+    TestWaiter& w = t.acquire();
+    t.finish_connect();
+    CHECK(w.entry);
+  }
+  SUBCASE("still closing, and there is room for no other until then") {
+    t.table->set_limit(1);
+    TestWaiter& w = t.acquire();
+    CHECK(refused(t.acquire()));
+    CHECK(t.effects.connects.empty());
+    t.finish_close();
+    t.finish_connect();
+    CHECK(w.entry);
+  }
+}
+
+TEST_CASE("queue_limit 0: a connect that fails leaves a place too few, and the last in the queue is told the cause") {
+  CoreTest t(impatient(2));
+  t.core->ready(t.now);
+  TestWaiter& w = t.acquire();
+  TestWaiter& other = t.acquire();
+  t.fail_connect();
+  CHECK_FALSE(w.answered());
+  REQUIRE(other.error);
+  CHECK(other.error->phase() == Phase::connect);
+  CHECK(other.error->last_connect_error() == "connection refused");
   t.finish_connect();
-  TestWaiter& served = t.acquire();
-  CHECK(served.entry);
-  TestWaiter& refused = t.acquire();
-  REQUIRE(refused.error);
-  CHECK(refused.error->phase() == Phase::queue_full);
-  t.give_back(*served.entry);
-  TestWaiter& two = acquire(t, Priority::normal, 2);
-  REQUIRE(two.error);
-  CHECK(two.error->phase() == Phase::queue_full);
+  CHECK(w.entry);
+}
+
+TEST_CASE("queue_limit 0: while the server is away callers are refused with the cause, and the probe is a place to wait for") {
+  CoreTest t(impatient(4));
+  t.core->ready(t.now);
+  TestWaiter& first = t.acquire();
+  t.fail_connect();
+  REQUIRE(first.error);
+  CHECK(first.error->phase() == Phase::connect);
+  TestWaiter& second = t.acquire();
+  REQUIRE(second.error);
+  CHECK(second.error->last_connect_error() == "connection refused");
+  t.pass(200ms);
+  REQUIRE(t.effects.connects.size() == 1);
+  TestWaiter& third = t.acquire();
+  CHECK(refused(t.acquire()));
+  t.finish_connect();
+  CHECK(third.entry);
+}
+
+TEST_CASE("queue_limit 0: no permit, no place; a connect that only waits for its turn is one") {
+  SUBCASE("the limit") {
+    CoreTest t(impatient(8), 16, std::make_shared<PermitRows>(16, 1));
+    t.core->ready(t.now);
+    CHECK_FALSE(t.acquire().answered());
+    CHECK(refused(t.acquire()));
+    CHECK(t.core->numbers().waiting == 1);
+  }
+  SUBCASE("rows that others hold") {
+    CoreTest t(impatient(8), 1);
+    t.core->ready(t.now);
+    CHECK_FALSE(t.acquire().answered());
+    CHECK(refused(t.acquire()));
+    CHECK(t.core->numbers().waiting == 1);
+  }
+  SUBCASE("max_connecting") {
+    CoreTest t(impatient(2));
+    t.table->share->set_max_connecting(1);
+    t.core->ready(t.now);
+    TestWaiter& a = t.acquire();
+    TestWaiter& b = t.acquire();
+    CHECK(t.effects.connects.size() == 1);
+    CHECK(refused(t.acquire()));
+    t.finish_connect();
+    t.finish_connect();
+    CHECK(a.entry);
+    CHECK(b.entry);
+  }
+}
+
+TEST_CASE("queue_limit 0: a caller waits for the check of an idle connection, and for what replaces a dead one") {
+  CoreTest t(impatient(1));
+  t.core->ready(t.now);
+  t.with_idle(1);
+  t.now += 1s;
+  TestWaiter& w = t.acquire();
+  REQUIRE(t.effects.pings.size() == 1);
+  CHECK(refused(t.acquire()));
+  SUBCASE("alive") { t.finish_ping(); }
+  SUBCASE("dead") {
+    t.finish_ping(false);
+    t.finish_close();
+    t.finish_connect();
+  }
+  CHECK(w.entry);
+}
+
+TEST_CASE("queue_limit: who gets a connection of his own opened does not count") {
+  config::Pool o = sized(3);
+  o.queue_limit = 1;
+  CoreTest t(o);
+  t.core->ready(t.now);
+  for (int i = 0; i < 4; ++i) CHECK_FALSE(t.acquire().answered());
+  CHECK(t.effects.connects.size() == 3);
+  CHECK(refused(t.acquire()));
 }

@@ -134,6 +134,49 @@ TEST_CASE("no deadlock is suspected where a connection is on its way") {
   CHECK(t.effects.suspicions.empty());
 }
 
+TEST_CASE("tasks that began to wait while connections were on their way are told, too, once nothing is left to come") {
+  CoreTest t(sized(2));
+  t.core->ready(t.now);
+  const auto nest = [&](std::uint32_t task) -> TestWaiter& {
+    TestWaiter& w = t.waiter(60s);
+    w.task = task;
+    return t.acquire(w);
+  };
+  nest(7);
+  nest(8);
+  t.finish_connect();
+  TestWaiter& first = nest(7);
+  TestWaiter& stranger = nest(9);
+  t.finish_connect();
+  CHECK(t.effects.suspicions.empty());
+  TestWaiter& second = nest(8);
+  CHECK(second.held != 0);
+  CHECK(first.held == 0);
+  t.pass(200ms);
+  CHECK(first.held != 0);
+  CHECK(stranger.held == 0);
+  t.pass(10s);
+  CHECK(t.core->numbers().suspected_deadlocks == 2);
+}
+
+TEST_CASE("a pool that lacks the server and not connections is not exhausted") {
+  CoreTest t(sized(2));
+  t.core->ready(t.now);
+  TestWaiter& outer = t.waiter();
+  outer.task = 7;
+  t.acquire(outer);
+  t.finish_connect();
+  TestWaiter& nested = t.waiter(60s);
+  nested.task = 7;
+  t.acquire(nested);
+  t.fail_connect();
+  t.pass(50ms);
+  TestWaiter& another = t.waiter(60s);
+  another.task = 7;
+  t.acquire(another);
+  CHECK(t.effects.suspicions.empty());
+}
+
 TEST_CASE("who collects several connections, or was served at once, does not wait for itself") {
   CoreTest t(sized(3));
   t.core->ready(t.now);
@@ -182,7 +225,11 @@ TEST_CASE("option deadlock_detection: switched off, nobody is suspected") {
   CHECK(t.effects.suspicions.empty());
 }
 
-TEST_CASE("a connection that is returned twice ends the process with a sentence") {
+namespace {
+
+// Runs it in a child, which must be aborted, and gives what that said.
+template <class Misdeed>
+std::string last_words(Misdeed misdeed) {
   std::array<int, 2> words{};
   REQUIRE(::pipe(words.data()) == 0);
   const pid_t child = ::fork();
@@ -190,11 +237,7 @@ TEST_CASE("a connection that is returned twice ends the process with a sentence"
   if (child == 0) {
     std::signal(SIGABRT, SIG_DFL);
     ::dup2(words[1], STDERR_FILENO);
-    CoreTest t(sized(1));
-    t.core->ready(t.now);
-    PoolEntry& e = t.leased();
-    t.give_back(e);
-    t.give_back(e);
+    misdeed();
     ::_exit(0);
   }
   ::close(words[1]);
@@ -206,6 +249,32 @@ TEST_CASE("a connection that is returned twice ends the process with a sentence"
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGABRT);
+  return said;
+}
+
+}  // namespace
+
+TEST_CASE("a connection that is returned twice ends the process with a sentence") {
+  const std::string said = last_words([] {
+    CoreTest t(sized(1));
+    t.core->ready(t.now);
+    PoolEntry& e = t.leased();
+    t.give_back(e);
+    t.give_back(e);
+  });
+  CHECK(said.find("connection 1 is idle and was returned a second time") != std::string::npos);
+}
+
+TEST_CASE("a request that ends once more than requests began ends the process, too") {
+  const std::string said = last_words([] {
+    CoreTest t(sized(1), 16, nullptr, nullptr, false, 2);
+    t.core->ready(t.now);
+    TestWaiter& w = t.waiter();
+    w.shared = true;
+    t.acquire(w);
+    PoolEntry& e = t.finish_connect();
+    for (int i = 0; i < 2; ++i) t.core->end_request(e, t.now, false, t.now);
+  });
   CHECK(said.find("connection 1 is idle and was returned a second time") != std::string::npos);
 }
 

@@ -219,3 +219,27 @@ TEST_CASE("a shared connection left dirty is reset when it has run empty") {
   t.finish_reset();
   CHECK(t.core->numbers().idle == 1);
 }
+
+TEST_CASE("requests that are held for leak.after are told, where none began or ended meanwhile; nothing is taken away") {
+  config::Pool o = SharingTest::sized(2);
+  o.leak_after = 1s;
+  o.leak_reclaim = true;
+  SharingTest t(4, o);
+  t.effects.reclaimable = true;
+  auto both = t.busy(2);
+  t.pass(900ms);
+  t.end(*both[0]);  // the connection is in use
+  t.pass(900ms);
+  CHECK(t.effects.suspicions.empty());
+  t.pass(500ms);
+  REQUIRE(t.effects.suspicions.size() == 1);
+  CHECK(t.effects.suspicions[0].type == EventType::leak_suspected);
+  CHECK(t.effects.suspicions[0].age >= 1s);
+  CHECK(t.stats.leaks.get() == 1);
+  t.pass(10s);
+  CHECK(t.effects.suspicions.size() == 1);
+  CHECK(both[1]->entry->connection);
+  t.share();
+  t.pass(2s);
+  CHECK(t.effects.suspicions.size() == 2);
+}

@@ -157,15 +157,16 @@ TEST_CASE("deadlines are kept in their own order, not in the order of arrival") 
 
 TEST_CASE("the queue limit refuses at once") {
   config::Pool o = sized(1);
-  SUBCASE("zero: an idle connection or nothing") {
+  SUBCASE("zero: nobody waits for a connection that somebody else has") {
     o.queue_limit = 0;
     CoreTest t(o);
     t.core->ready(t.now);
+    t.leased();
     TestWaiter& w = t.acquire();
     REQUIRE(w.error);
     CHECK(w.error->phase() == Phase::queue_full);
     CHECK(t.stats.queue_full.get() == 1);
-    CHECK(t.effects.connects.empty());
+    CHECK(t.core->numbers().waiting == 0);
   }
   SUBCASE("one") {
     o.queue_limit = 1;
@@ -370,6 +371,21 @@ TEST_CASE("the lifetime ends idle and busy connections, shortened by jitter") {
   CHECK(t.events.back() == "closed 1 lifetime");
   t.give_back(busy);
   CHECK(t.events.back() == "closed 2 lifetime");
+}
+
+TEST_CASE("lifetimes differ, so that what was opened together does not end together") {
+  config::Pool o = sized(16);
+  o.max_lifetime = 100s;
+  o.lifetime_jitter = 0.2;
+  CoreTest t(o);
+  t.core->ready(t.now);
+  std::vector<Duration> lives;
+  for (int i = 0; i < 16; ++i) lives.push_back(t.leased().expires_at - t.now);
+  std::sort(lives.begin(), lives.end());
+  CHECK(std::unique(lives.begin(), lives.end()) == lives.end());
+  CHECK(lives.front() < 95s);
+  CHECK(lives.front() >= 80s);
+  CHECK(lives.back() <= 100s);
 }
 
 TEST_CASE("idle timeouts: the hard one closes all, the soft one down to min_idle") {

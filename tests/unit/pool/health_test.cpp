@@ -53,6 +53,49 @@ TEST_CASE("a check ends within its limit") {
   CHECK(result_of(t, check(t.pool(), lease, within(20ms))) == false);
 }
 
+TEST_CASE("a check ends soon after its limit, also where the driver looks at no deadline") {
+  PoolLoop t;
+  t.pool().ready();
+  Lease lease = std::move(*t.leased().lease);
+  t.server->ping.does = Does::stuck;  // until it is cancelled
+  CHECK(result_of(t, check(t.pool(), lease, within(20ms))) == false);
+  CHECK(lease->broken);
+}
+
+TEST_CASE("a caller that is cancelled while it checks ends at once, and the connection is not used again") {
+  PoolLoop t;
+  t.pool().ready();
+  Lease lease = std::move(*t.leased().lease);
+  t.server->ping.does = Does::stuck;
+  asio::cancellation_signal cancel;
+  std::exception_ptr failed;
+  bool ended = false;
+  auto finished = [&](std::exception_ptr error, bool) {
+    failed = error;
+    ended = true;
+  };
+  asio::co_spawn(t.loop, check(t.pool(), lease, within(1h)), asio::bind_cancellation_slot(cancel.slot(), finished));
+  REQUIRE(t.run_until([&] { return t.server->ping.calls == 1; }));
+  t.settle();
+  cancel.emit(asio::cancellation_type::terminal);
+  REQUIRE(t.run_until([&] { return ended; }));
+  CHECK(lease->broken);
+}
+
+TEST_CASE("a shared lease is refreshed as a shared one") {
+  PoolLoop t;
+  t.pools.clear();
+  t.server->max_requests = 3;
+  Pool& pool = t.add_pool({});
+  pool.ready();
+  Lease mine = t.run(pool.acquire_shared());
+  Lease other = t.run(pool.acquire_shared());
+  REQUIRE(mine.id() == other.id());
+  CHECK(result_of(t, refreshed(pool, mine)) == true);
+  CHECK(mine.shared());
+  CHECK(mine.id() != other.id());
+}
+
 TEST_CASE("refresh puts another connection into the lease, within the pool's maximum") {
   config::Pool options;
   options.max = 1;

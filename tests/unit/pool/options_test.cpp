@@ -125,3 +125,47 @@ TEST_CASE("option close_timeout: the deadline of the proof") {
   REQUIRE(t.effects.closes.size() == 1);
   CHECK(t.effects.closes.front().deadline.at == t.now + 900ms);
 }
+
+// ---- zero, where it means something of its own
+
+TEST_CASE("acquire_timeout 0: a caller waits without end") {
+  PoolLoop t(with([](config::Pool& o) {
+    o.acquire_timeout = 0s;
+    o.max = 1;
+  }));
+  t.pool().ready();
+  Caller& holder = t.leased();
+  Caller& patient = t.acquire();
+  Caller& hasty = t.acquire(20ms);
+  REQUIRE(t.run_until([&] { return hasty.done; }));
+  t.settle();
+  CHECK_FALSE(patient.done);
+  holder.lease.reset();
+  REQUIRE(t.run_until([&] { return patient.done; }));
+  CHECK(patient.lease);
+}
+
+TEST_CASE("validate_after 0: every connection is checked before it is leased") {
+  CoreTest t(with([](config::Pool& o) { o.validate_after = 0s; }));
+  t.core->ready(t.now);
+  t.with_idle(1);
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(t.core->try_lease(t.now, 1));
+    TestWaiter& w = t.acquire();
+    t.finish_ping();
+    REQUIRE(w.entry);
+    t.give_back(*w.entry);
+  }
+}
+
+TEST_CASE("keepalive 0: an idle connection is never checked by itself") {
+  CoreTest t(with([](config::Pool& o) {
+    o.keepalive = 0s;
+    o.idle_timeout = o.max_lifetime = 0s;
+  }));
+  t.core->ready(t.now);
+  t.with_idle(1);
+  t.pass(1h);
+  CHECK(t.effects.pings.empty());
+  CHECK(t.core->numbers().idle == 1);
+}

@@ -177,6 +177,25 @@ TEST_CASE("preallocate opens so many connections, and says how many there are") 
   CHECK(t.run(t.pool().preallocate(2, Deadline::after(20ms))) <= 4);
 }
 
+TEST_CASE("a preallocation that is cancelled, or given up with its caller, leaves no minimum behind") {
+  PoolLoop t(sized(4));
+  t.server->connect.does = Does::stuck;
+  t.pool().ready();
+  asio::cancellation_signal cancel;
+  bool ended = false;
+  auto finished = [&](std::exception_ptr, std::uint32_t) { ended = true; };
+  asio::co_spawn(t.loop, t.pool().preallocate(3, Deadline::after(1h)), asio::bind_cancellation_slot(cancel.slot(), finished));
+  REQUIRE(t.run_until([&] { return t.server->connect.calls == 3; }));
+  cancel.emit(asio::cancellation_type::terminal);
+  REQUIRE(t.run_until([&] { return ended; }));
+  t.pool().clear(Pending::interrupt);
+  REQUIRE(t.run_until([&] { return t.pool().numbers().held == 0; }));
+  t.server->connect.does = Does::ok;
+  t.pool().ready();
+  t.settle();
+  CHECK(t.server->connect.calls == 3);
+}
+
 TEST_CASE("a refresh replaces every connection, and nobody fails") {
   PoolLoop t(sized(2));
   t.pool().ready();

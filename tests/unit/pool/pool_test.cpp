@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <functional>
+#include <thread>
 
 using namespace sluice;
 using namespace sluice::pool;
@@ -337,6 +339,81 @@ TEST_CASE("a pool refuses to work in a forked child, and the child leaves the pa
   CHECK(WEXITSTATUS(status) == 0);
   holder.lease.reset();
   CHECK(t.pool().numbers().idle == 1);
+}
+
+TEST_CASE("in a forked child whatever a pool is asked or told throws") {
+  PoolLoop t;
+  t.pool().ready();
+  Pool& pool = t.pool();
+  const std::vector<std::function<void()>> calls = {
+      [&] { pool.ready(); },
+      [&] { pool.pause(); },
+      [&] { pool.clear(); },
+      [&] { pool.refresh(); },
+      [&] { pool.hooks({}); },
+      [&] { pool.permits_changed(); },
+      [&] { pool.on_event([](const Event&) {}); },
+      [&] { static_cast<void>(pool.events()); },
+      [&] { static_cast<void>(pool.numbers()); },
+      [&] { static_cast<void>(pool.health()); },
+      [&] { static_cast<void>(pool.connections()); },
+      [&] { static_cast<void>(pool.try_acquire()); },
+      [&] { static_cast<void>(pool.try_acquire_shared()); },
+      [&] { static_cast<void>(pool.acquire()); },
+      [&] { static_cast<void>(pool.acquire_shared()); },
+  };
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::size_t threw = 0;
+    for (const auto& call : calls) {
+      try {
+        call();
+      } catch (const Error&) {
+        ++threw;
+      }
+    }
+    ::_exit(static_cast<int>(calls.size() - threw));
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("while the loop turns in one thread, another thread's rare calls throw instead of racing with it") {
+  PoolLoop t;
+  t.pool().ready();
+  t.leased().lease.reset();  // so the loop has been seen to turn here
+  t.loop.restart();
+  int threw = 0;
+  std::thread([&] {
+    for (const auto& call : std::vector<std::function<void()>>{[&] { t.pool().pause(); }, [&] { static_cast<void>(t.pool().numbers()); }}) {
+      try {
+        call();
+      } catch (const Error& e) {
+        threw += std::string(e.what()).find("another thread") != std::string::npos;
+      }
+    }
+  }).join();
+  CHECK(threw == 2);
+  CHECK(t.pool().numbers().idle == 1);
+}
+
+TEST_CASE("a loop that has come to its end may be taken over by another thread") {
+  PoolLoop t;
+  t.pool().ready();
+  t.leased().lease.reset();
+  t.loop.stop();
+  bool threw = false;
+  std::thread([&] {
+    try {
+      t.pool().pause();
+    } catch (const Error&) {
+      threw = true;
+    }
+  }).join();
+  CHECK_FALSE(threw);
 }
 
 TEST_CASE("a driver that never ends its work does not hold up the close for ever") {

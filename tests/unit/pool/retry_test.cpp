@@ -202,6 +202,53 @@ TEST_CASE("retry: an attempt that does not fail ends the loop, even without leav
   CHECK(rounds == 1);
 }
 
+TEST_CASE("retry: past the limit the loop begins no attempt, and does not cut short the one that runs") {
+  asio::io_context loop;
+  int calls = 0;
+  Outcome outcome;
+  RetryState::Refusal why = RetryState::Refusal::none;
+  const auto slow = [&]() -> awaitable<int> {
+    RetryBudget budget;
+    RetryPolicy policy = quick(0);
+    policy.limit = 10ms;
+    RetryLoop retry(policy, budget);
+    const TimePoint past = Clock::now() + 30ms;
+    try {
+      while (co_await retry.again()) {
+        ++calls;
+        asio::steady_timer until(loop, past);
+        co_await until.async_wait(use_awaitable);
+        try {
+          throw Passing("too late");
+        } catch (const std::exception&) {
+          retry.failed();
+        }
+      }
+    } catch (const Passing&) {
+      why = retry.refusal();
+      throw;
+    }
+    co_return 0;
+  };
+  asio::co_spawn(loop, slow, [&](std::exception_ptr error, int value) { settle(outcome, error, value); });
+  loop.run();
+  CHECK(calls == 1);
+  CHECK(outcome.error == "too late");
+  CHECK(why == Refusal::limit);
+}
+
+TEST_CASE("retry: quick failures end with the limit, too") {
+  RetryBudget budget(1, 1e6);
+  RetryPolicy policy = quick(0);
+  policy.limit = 20ms;
+  int calls = 0;
+  const TimePoint began = Clock::now();
+  const Outcome outcome = run(policy, budget, calls, 1'000'000);
+  CHECK(outcome.error == "failure " + std::to_string(calls));
+  CHECK(calls > 1);
+  CHECK(Clock::now() - began < 10s);
+}
+
 TEST_CASE("retry: a cancelled pause ends the caller at once") {
   asio::io_context loop;
   asio::cancellation_signal cancel;
