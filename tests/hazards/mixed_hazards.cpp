@@ -1,5 +1,7 @@
 // Every way to hold a connection at once, on drivers that fail, dawdle or never answer in connect, ping, reset, cancel and close,
 // with pools that are cleared, refreshed and given up on at any time: nothing is lost.
+#include "behaviour.hpp"
+
 #include <support/pool_loop.hpp>
 
 #include <doctest/doctest.h>
@@ -7,7 +9,6 @@
 #include <deque>
 #include <memory>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,17 +18,6 @@ using namespace sluice::test;
 using budget::RowState;
 
 namespace {
-
-constexpr Does kinds[] = {Does::ok, Does::error, Does::slow, Does::never};
-constexpr const char* names[] = {"ok", "error", "slow", "never"};
-
-struct Behaviour {
-  Does connect, ping, reset, cancel, close;
-  std::string text() const {
-    const auto name = [](Does d) { return std::string(names[static_cast<int>(d)]); };
-    return "connect " + name(connect) + ", ping " + name(ping) + ", reset " + name(reset) + ", cancel " + name(cancel) + ", close " + name(close);
-  }
-};
 
 config::Pool mixed_options() {
   config::Pool o;
@@ -48,27 +38,14 @@ struct Ground {
   shm::PoolStats stats{};
 };
 
-// What a caller runs on its connection: it ends by itself after a while, or when the driver is asked to interrupt it.
-struct Work {
-  Work(asio::io_context& loop, std::set<Work*>& a, std::uint64_t s) : timer(loop), all(a), session(s) { all.insert(this); }
-  Work(const Work&) = delete;
-  Work& operator=(const Work&) = delete;
-  ~Work() { all.erase(this); }
-  asio::steady_timer timer;
-  std::set<Work*>& all;
-  std::uint64_t session;
-};
-
 class Mix {
  public:
-  Mix(Ground& ground, asio::io_context& loop, const Behaviour& b, std::uint32_t seed) : behaviour(b), ground_(ground), loop_(loop), random_(seed), chaos_(loop) {
-    server->connect.does = b.connect;
-    server->ping.does = b.ping;
-    server->reset.does = b.reset;
-    server->close.does = b.close;
+  Mix(Ground& ground, asio::io_context& loop, const Behaviour& b, std::uint32_t seed)
+      : behaviour(b), ground_(ground), loop_(loop), random_(seed), chaos_(loop), works_(loop, b.cancel) {
+    b.rule(*server);
     server->slow_time = 1ms;
     server->max_requests = 1 + seed % 3;
-    server->interrupted = [this](std::uint64_t session) { interrupt(session); };
+    server->interrupted = [this](std::uint64_t session) { works_.interrupt(session); };
     PoolResources resources;
     resources.share = ground.table.share;
     resources.stats = &ground.stats;
@@ -118,23 +95,7 @@ class Mix {
   void fail_now_and_then() {
     if (random_() % 32 == 0) throw Error("a hook that fails now and then");
   }
-  void interrupt(std::uint64_t session) {
-    for (Work* work : running_) {
-      if (work->session != session || behaviour.cancel == Does::never) continue;
-      if (behaviour.cancel == Does::slow)
-        work->timer.expires_after(1ms);  // ends the wait as well: the work looks again
-      else
-        work->timer.cancel();
-    }
-  }
-  awaitable<void> work_on(std::uint64_t session) {
-    Work work(loop_, running_, session);
-    work.timer.expires_after(std::chrono::microseconds(random_() % 3000));
-    error_code woken;
-    co_await work.timer.async_wait(asio::redirect_error(use_awaitable, woken));
-    if (behaviour.cancel == Does::slow && woken) co_await work.timer.async_wait(asio::redirect_error(use_awaitable, woken));
-    if (behaviour.cancel == Does::error && woken) throw Error("interrupted");
-  }
+  awaitable<void> work_on(std::uint64_t session) { return works_.run(session, std::chrono::microseconds(random_() % 3000)); }
 
   static awaitable<void> use(Mix* m) {
     for (int round = 0; round < rounds; ++round) {
@@ -198,7 +159,7 @@ class Mix {
   asio::io_context& loop_;
   std::minstd_rand random_;
   asio::steady_timer chaos_;
-  std::set<Work*> running_;
+  Works works_;
 };
 
 }  // namespace
@@ -208,15 +169,7 @@ TEST_CASE("all combinations of ok, error, slow and never for connect, ping, rese
   asio::io_context loop(1);
   std::vector<std::unique_ptr<Mix>> all;
   std::uint32_t seed = 0;
-  for (Does connect : kinds) {
-    for (Does ping : kinds) {
-      for (Does reset : kinds) {
-        for (Does cancel : kinds) {
-          for (Does close : kinds) all.push_back(std::make_unique<Mix>(grounds.emplace_back(), loop, Behaviour{connect, ping, reset, cancel, close}, ++seed));
-        }
-      }
-    }
-  }
+  for (const Behaviour& behaviour : Behaviour::all(true)) all.push_back(std::make_unique<Mix>(grounds.emplace_back(), loop, behaviour, ++seed));
   for (auto& mix : all) mix->start();
   const TimePoint end = Clock::now() + 60s;
   auto open = [](const auto& mix) { return !mix->closed; };
