@@ -9,15 +9,17 @@ namespace {
 constexpr std::size_t rows_at_once = 1024;
 constexpr std::size_t bytes_at_once = 256 * 1024;
 
+}  // namespace
+
 // A transaction of its own ends with the failure, not with the object: it may hold locks.
-struct FailureEnds {
-  std::optional<Transaction>* own;
+struct BulkInsert::FailureEnds {
+  BulkInsert* bulk;
   ~FailureEnds() {
-    if (own) own->reset();
+    if (!bulk) return;
+    bulk->own_.reset();
+    bulk->running_.reset();
   }
 };
-
-}  // namespace
 
 BulkTarget bulk_target(std::string_view table, std::vector<std::string> columns) {
   if (columns.empty()) throw SqlError(Phase::encode, Class::syntax, "", 0, text("bulk insert into ", table, ": no columns were named"));
@@ -29,8 +31,20 @@ BulkTarget bulk_target(std::string_view table, std::vector<std::string> columns)
   return target;
 }
 
-BulkInsert::BulkInsert(std::optional<Transaction> own, Session& session, std::size_t columns, Duration statement_timeout) noexcept
-    : own_(std::move(own)), session_(&session), columns_(columns), statement_timeout_(statement_timeout) {}
+std::string describe(const BulkTarget& target) {
+  std::string out = text("bulk insert into ", target.schema.empty() ? "" : target.schema + ".", target.table, " (");
+  for (std::size_t c = 0; c < target.columns.size(); ++c) out += text(c ? ", " : "", target.columns[c]);
+  return out + ")";
+}
+
+BulkInsert::BulkInsert(std::optional<Transaction> own, Session& session, std::size_t columns, Duration statement_timeout,
+                       std::shared_ptr<StatementWatch> watch, StatementWatch::Running running) noexcept
+    : watch_(std::move(watch)),
+      running_(std::move(running)),
+      own_(std::move(own)),
+      session_(&session),
+      columns_(columns),
+      statement_timeout_(statement_timeout) {}
 
 Deadline BulkInsert::deadline() const noexcept {
   return statement_timeout_ > Duration::zero() ? Deadline::after(statement_timeout_) : Deadline::never();
@@ -58,9 +72,9 @@ awaitable<void> BulkInsert::send() {
   const std::size_t rows = batch_.size() / columns_;
   std::vector<Value> cells = std::exchange(batch_, {});
   batch_bytes_ = 0;
-  FailureEnds guard{&own_};
+  FailureEnds guard{this};
   co_await session->bulk_rows(std::move(cells), deadline());
-  guard.own = nullptr;
+  guard.bulk = nullptr;
   session_ = session;
   sent_ += rows;
   if (observer_) observer_(sent_);
@@ -70,10 +84,12 @@ awaitable<std::uint64_t> BulkInsert::finish() {
   if (!session_) throw Error("the bulk insert is over: it was finished, or failed");
   if (!batch_.empty()) co_await send();
   Session* const session = std::exchange(session_, nullptr);
-  FailureEnds guard{&own_};
+  FailureEnds guard{this};
   const std::uint64_t rows = co_await session->bulk_end(deadline());
-  guard.own = nullptr;
   if (own_) co_await own_->commit();
+  guard.bulk = nullptr;
+  running_->succeeded();
+  running_.reset();
   co_return rows;
 }
 

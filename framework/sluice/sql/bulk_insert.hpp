@@ -10,10 +10,12 @@
 #pragma once
 
 #include <sluice/sql/session.hpp>
+#include <sluice/sql/statement_watch.hpp>
 #include <sluice/sql/transaction.hpp>
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,8 +24,9 @@ namespace sluice::sql {
 
 class BulkInsert {
  public:
-  // For Database and Transaction: bulk_begin() has gone well on `session`.
-  BulkInsert(std::optional<Transaction> own, Session& session, std::size_t columns, Duration statement_timeout) noexcept;
+  // For Database and Transaction: bulk_begin() has gone well on `session`. `running` stands for it from its beginning to its end.
+  BulkInsert(std::optional<Transaction> own, Session& session, std::size_t columns, Duration statement_timeout, std::shared_ptr<StatementWatch> watch,
+             StatementWatch::Running running) noexcept;
   BulkInsert(BulkInsert&&) noexcept = default;
 
   // One value for each column, encoded before anything suspends; sends when a batch is full. Throws SqlError(encode) for another number of values.
@@ -48,6 +51,10 @@ class BulkInsert {
   awaitable<void> send();
   Deadline deadline() const noexcept;
 
+  struct FailureEnds;
+
+  std::shared_ptr<StatementWatch> watch_;
+  std::optional<StatementWatch::Running> running_;
   std::optional<Transaction> own_;
   Session* session_;
   std::size_t columns_;
@@ -60,5 +67,7 @@ class BulkInsert {
 
 // Splits "schema.table".
 BulkTarget bulk_target(std::string_view table, std::vector<std::string> columns);
+// What is shown while it runs: "bulk insert into orders (user_id, item)".
+std::string describe(const BulkTarget& target);
 
 }  // namespace sluice::sql

@@ -74,7 +74,8 @@ Database::Database(pool::Pool& pool, StatementBoard board)
       watch_(std::make_shared<StatementWatch>(pool.name(), board, pool.options().slow_statement, pool.options().log_parameters)),
       dialect_(connector_->dialect()) {
   const bool able = connector_->sharing("SELECT 1") != Sharing::none;
-  if (able && pool.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(pool, *connector_);
+  const bool may_wait = pool.options().queue_limit != 0u;  // for company, which is others' connections
+  if (able && may_wait && pool.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(pool, *connector_);
 }
 
 void Database::on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script) {
@@ -157,7 +158,7 @@ awaitable<Stream> Database::start_stream(Statement statement, std::optional<With
   pool::Lease lease = co_await acquire(overall, where);
   Session& session = session_of(lease);
   running.on(session);
-  std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(overall));
+  std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(overall), overall);
   Stream stream(std::move(lease), std::move(source), watch_, std::move(running), pool_->options().statement_timeout, overall);
   co_return stream;
 }
@@ -165,15 +166,17 @@ awaitable<Stream> Database::start_stream(Statement statement, std::optional<With
 awaitable<BulkInsert> Database::start_bulk(std::string table, std::vector<std::string> columns, boost::source_location where) {
   const std::size_t width = columns.size();
   BulkTarget target = bulk_target(table, std::move(columns));
+  StatementWatch::Running running(*watch_, describe(target));
   pool::Lease lease = co_await acquire(Deadline::never(), where);
   Session& session = session_of(lease);
+  running.on(session);
   const Duration timeout = pool_->options().statement_timeout;
   std::optional<Transaction> own;
   own.emplace(std::move(lease), timeout, watch_);
   const TransactionOptions writing;
   co_await session.begin(writing, statement_deadline(Deadline::never()));
   co_await session.bulk_begin(std::move(target), statement_deadline(Deadline::never()));
-  BulkInsert bulk(std::move(own), session, width, timeout);
+  BulkInsert bulk(std::move(own), session, width, timeout, watch_, std::move(running));
   co_return bulk;
 }
 

@@ -78,7 +78,7 @@ class Database {
   awaitable<Listener> listen(std::string channel, boost::source_location where = BOOST_CURRENT_LOCATION);
 
   // Runs `body` in a transaction and commits; rolls back if it throws; runs it again, from the start and in a fresh transaction, after
-  // failures of which nothing remains: serialization failures, deadlocks, a busy database (sql/retryable.hpp, pool/retry.hpp). So
+  // failures of which nothing remains: serialization failures, deadlocks, a busy database, a BEGIN that failed (sql/retryable.hpp, pool/retry.hpp). So
   // what `body` does outside of the database it may do several times. It is a named callable `awaitable<T>(sql::Transaction&)` that
   // lives until this has ended:
   //
@@ -168,7 +168,8 @@ auto Database::repeat(TransactionOptions options, pool::RetryPolicy policy, Body
     } catch (const std::exception&) {
       // What the body committed itself is not repeated, whatever came after.
       if (!committing && transaction && !transaction->open()) throw;
-      retry.failed();
+      const bool not_begun = !transaction;  // an SQLite file that others kept locked, a connection that had died while it was idle
+      retry.failed(not_begun);
     }
   }
   throw Error("a transaction's retry loop ended without an attempt");

@@ -39,7 +39,7 @@ std::string Session::quoted(const std::string& name) const {
   return out + mark;
 }
 
-awaitable<std::unique_ptr<RowSource>> Session::open_stream(Statement, Deadline) {
+awaitable<std::unique_ptr<RowSource>> Session::open_stream(Statement, Deadline, Deadline) {
   not_here("streaming", dialect());
   co_return nullptr;
 }

@@ -128,8 +128,9 @@ class Session : public pool::Connection {
 
   // What not every backend has; the defaults throw SqlError(execute, other) that says so, or do it with run().
 
-  // Runs one statement and gives its rows in pieces, in bounded memory. Throws like run().
-  virtual awaitable<std::unique_ptr<RowSource>> open_stream(Statement statement, Deadline deadline);
+  // Runs one statement and gives its rows in pieces, in bounded memory. Throws like run(). `deadline` bounds what opening it waits for,
+  // `overall` (or never) the whole result, however slowly it is read.
+  virtual awaitable<std::unique_ptr<RowSource>> open_stream(Statement statement, Deadline deadline, Deadline overall);
   // Rows into a table, as fast as the backend can: bulk_begin, bulk_rows as often as there are rows, bulk_end, in a transaction
   // that the caller has begun. bulk_end returns the number of rows. After an error only the transaction's end may follow.
   // The default is INSERT with many rows.

@@ -46,7 +46,7 @@ awaitable<Stream> Transaction::start_stream(Statement statement, std::optional<W
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   running.on(on);
-  std::unique_ptr<RowSource> source = co_await on.open_stream(std::move(statement), deadline(limit));
+  std::unique_ptr<RowSource> source = co_await on.open_stream(std::move(statement), deadline(limit), overall);
   Stream stream(pool::Lease(), std::move(source), watch_, std::move(running), statement_timeout_, overall);
   co_return stream;
 }
@@ -55,8 +55,10 @@ awaitable<BulkInsert> Transaction::start_bulk(std::string table, std::vector<std
   Session& on = session();
   const std::size_t width = columns.size();
   BulkTarget target = bulk_target(table, std::move(columns));
+  StatementWatch::Running running(*watch_, describe(target));
+  running.on(on);
   co_await on.bulk_begin(std::move(target), deadline(std::nullopt));
-  BulkInsert bulk(std::nullopt, on, width, statement_timeout_);
+  BulkInsert bulk(std::nullopt, on, width, statement_timeout_, watch_, std::move(running));
   co_return bulk;
 }
 

@@ -3,6 +3,7 @@
 #include <sluice/core/asio.hpp>
 #include <sluice/http/server.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -93,9 +94,25 @@ std::vector<std::string> flags(const PaymentService& service, std::vector<std::s
   return out;
 }
 
-// Nothing of earlier tests is owed: the shared server keeps its tables.
-void empty_outbox(PostgresServer* server) {
-  if (server) server->query("DO $$ BEGIN IF to_regclass('outbox') IS NOT NULL THEN DELETE FROM outbox; END IF; END $$");
+// Nothing of earlier tests is owed: the shared servers keep their tables.
+void empty_outbox(const Database& database) {
+  if (database.server) database.server->query("DO $$ BEGIN IF to_regclass('outbox') IS NOT NULL THEN DELETE FROM outbox; END IF; END $$");
+  if (database.mariadb && !database.mariadb->query("SHOW TABLES LIKE 'outbox'").empty()) database.mariadb->query("DELETE FROM outbox");
+}
+
+// Jobs in the table itself.
+int count_jobs(const Database& database, const Cluster& cluster, const std::string& where) {
+  return std::stoi(database.query(cluster, "SELECT count(*) FROM outbox WHERE " + where)[0][0]);
+}
+
+// Does the server keep a transaction of the cluster open that does nothing now?
+bool transaction_is_open(const Database& database, const Cluster& cluster) {
+  if (database.server) {
+    const auto all = sessions(*database.server, cluster);
+    return std::any_of(all.begin(), all.end(), [](const PostgresSession& s) { return s.state.starts_with("idle in transaction"); });
+  }
+  if (database.mariadb) return database.query(cluster, "SELECT trx_id FROM information_schema.innodb_trx").size() > 0;
+  return database.query(cluster, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0] != "0";  // it needs the file without readers and writers
 }
 
 }  // namespace
@@ -107,15 +124,20 @@ TEST_CASE("Every placed order is paid for once") {
     database.server = postgres();
     if (!database.server) return;
   }
-  empty_outbox(database.server);
+  SUBCASE("on MariaDB") {
+    database.mariadb = mariadb();
+    if (!database.mariadb) return;
+  }
+  empty_outbox(database);
   PaymentService service;
   Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = flags(service)});
   SHOW_LOG_OF(cluster);
   make_orders(cluster, 50);
   CHECK(eventually(20s, [&] { return service.effects().size() == 50; }));
+  CHECK(eventually(10s, [&] { return count_jobs(database, cluster, "done_at IS NOT NULL AND dead_at IS NULL AND attempts = 1") == 50; }));
   // Once it is marked nobody asks again, and stopping loses nothing.
   CHECK(service.total() == 50);
-  check_clean_end(cluster, database.server);
+  check_clean_end(cluster, database);
   CHECK(service.total() == 50);
 }
 
@@ -126,7 +148,11 @@ TEST_CASE("A refused payment is dead at once, a failing one is tried again, and 
     database.server = postgres();
     if (!database.server) return;
   }
-  empty_outbox(database.server);
+  SUBCASE("on MariaDB") {
+    database.mariadb = mariadb();
+    if (!database.mariadb) return;
+  }
+  empty_outbox(database);
   std::string refused, failing, hopeless;
   std::mutex mutex;
   PaymentService service([&](const std::string& key, int request) -> unsigned {
@@ -152,13 +178,14 @@ TEST_CASE("A refused payment is dead at once, a failing one is tried again, and 
   CHECK(requests.at(refused) == 1);
   CHECK(requests.at(failing) == 4);
   CHECK(requests.at(hopeless) == 5);
-  if (database.server) {
-    // The log comes before the mark.
-    const auto count = [&](const std::string& where) { return database.server->query("SELECT count(*) FROM outbox WHERE " + where)[0][0]; };
-    CHECK(eventually(5s, [&] { return count("dead_at IS NOT NULL AND done_at IS NULL AND last_error LIKE '%answered%'") == "2"; }));
-    CHECK(eventually(5s, [&] { return count("done_at IS NOT NULL AND dead_at IS NULL") == "8"; }));
-  }
-  check_clean_end(cluster, database.server);
+  // The log comes before the mark.
+  const auto count = [&](const std::string& where) { return count_jobs(database, cluster, where); };
+  CHECK(eventually(5s, [&] { return count("dead_at IS NOT NULL AND done_at IS NULL AND last_error LIKE '%answered%'") == 2; }));
+  CHECK(eventually(5s, [&] { return count("done_at IS NOT NULL AND dead_at IS NULL") == 8; }));
+  CHECK(count("dead_at IS NOT NULL AND attempts = 1 AND id = " + refused) == 1);
+  CHECK(count("dead_at IS NOT NULL AND attempts = 5 AND id = " + hopeless) == 1);
+  CHECK(count("done_at IS NOT NULL AND attempts = 4 AND id = " + failing) == 1);
+  check_clean_end(cluster, database);
 }
 
 TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there once, each job is marked once") {
@@ -168,7 +195,11 @@ TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there on
     database.server = postgres();
     if (!database.server) return;
   }
-  empty_outbox(database.server);
+  SUBCASE("on MariaDB") {
+    database.mariadb = mariadb();
+    if (!database.mariadb) return;
+  }
+  empty_outbox(database);
   // The service itself says when: some requests are met by a kill before the effect, some after it before the answer, some while the
   // answer travels; others kill by the clock, which meets claims and marks.
   std::atomic<int> to_kill{0};
@@ -216,18 +247,48 @@ TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there on
   MESSAGE((kills + by_clock), " workers killed; ", jobs, " jobs, ", service.total(), " requests, ", repeated, " jobs asked for more than once");
   CHECK(kills + by_clock > 20);
   CHECK(repeated > 0);  // else no kill met a payment
-  if (database.server) {
-    CHECK(eventually(20s,
-                     [&] { return database.server->query("SELECT count(*) FROM outbox WHERE done_at IS NOT NULL")[0][0] == std::to_string(jobs); }));
-    CHECK(database.server->query("SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL")[0][0] == "0");
-  }
+  CHECK(eventually(20s, [&] { return count_jobs(database, cluster, "done_at IS NOT NULL") == jobs; }));
+  CHECK(count_jobs(database, cluster, "dead_at IS NOT NULL") == 0);
+  // Each request was one claim's.
+  const auto requests = service.requests();
+  for (const auto& row : database.query(cluster, "SELECT id, attempts FROM outbox")) CHECK(std::stoi(row[1]) >= requests.at(row[0]));
   // Nothing is asked again once all is marked: two claims later there would be.
   CHECK(eventually(20s, [&] {
     const int before = service.total();
     std::this_thread::sleep_for(2500ms);
     return service.total() == before;
   }));
-  check_clean_end(cluster, database.server);
+  check_clean_end(cluster, database);
+}
+
+TEST_CASE("While payments are under way no transaction is open, and what was not answered in time is asked again") {
+  Database database;
+  SUBCASE("on SQLite") {}
+  SUBCASE("on PostgreSQL") {
+    database.server = postgres();
+    if (!database.server) return;
+  }
+  SUBCASE("on MariaDB") {
+    database.mariadb = mariadb();
+    if (!database.mariadb) return;
+  }
+  empty_outbox(database);
+  PaymentService service([](const std::string&, int request) -> unsigned { return request == 1 ? 0 : 200; });
+  // One worker with all jobs in its hands: nothing is claimed and no claim is renewed meanwhile.
+  constexpr int jobs = 4;
+  Cluster cluster({.workers = "web=1,jobs=1",
+                   .url = database.url(),
+                   .flags = flags(service, {"--app.payment_timeout", "5s", "--app.job_concurrency", std::to_string(jobs), "--app.job_claim", "60s"})});
+  SHOW_LOG_OF(cluster);
+  make_orders(cluster, jobs);
+  REQUIRE(eventually(20s, [&] { return service.requests().size() == jobs; }));
+  CHECK(eventually(2s, [&] { return !transaction_is_open(database, cluster); }));
+  CHECK(always(500ms, [&] { return !transaction_is_open(database, cluster); }));
+  CHECK(service.total() == jobs);  // they are under way still
+  CHECK(count_jobs(database, cluster, "attempts = 1 AND done_at IS NULL AND dead_at IS NULL") == jobs);
+  CHECK(eventually(20s, [&] { return count_jobs(database, cluster, "attempts = 2 AND done_at IS NOT NULL") == jobs; }));
+  for (const auto& [key, count] : service.effects()) CHECK(count == 1);
+  check_clean_end(cluster, database);
 }
 
 }  // namespace sluice::test

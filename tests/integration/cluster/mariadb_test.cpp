@@ -2,8 +2,6 @@
 // server's process list there, so every closed connection passes through quarantine.
 #include "fixture.hpp"
 
-#include "support/mariadb.hpp"
-
 #include <signal.h>
 
 #include <set>
@@ -42,13 +40,6 @@ std::string agreement(const Cluster& cluster, MariaDbServer& server, Duration li
   std::string last;
   eventually(limit, [&] { return (last = disagreement_on(cluster, server)).empty(); });
   return last;
-}
-
-void check_clean_end_on(Cluster& cluster, MariaDbServer& server) {
-  INFO(cluster.tail());
-  CHECK(cluster.stop() == 0);
-  CHECK(cluster.leftovers() == "");
-  CHECK(eventually(1s, [&] { return server.sessions().empty(); }));
 }
 
 // A session that runs SLEEP; 0: there is none.
@@ -114,7 +105,7 @@ TEST_CASE("Orders on MariaDB are made, found and honoured once per idempotency k
   CHECK(server.query("SELECT COUNT(*), COUNT(DISTINCT email) FROM users")[0] == std::vector<std::string>{"1001", "1001"});
   CHECK(server.query("SELECT COUNT(*) FROM outbox")[0][0] == "4");
   CHECK(agreement(cluster, server) == "");
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("On MariaDB a report that takes too long is answered with 503 at its deadline, and its statement ends on the server") {
@@ -133,7 +124,7 @@ TEST_CASE("On MariaDB a report that takes too long is answered with 503 at its d
     return true;
   }));
   CHECK(cluster.get("/report?seconds=0").status == 200);
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("A late statement that MariaDB does not end by itself is ended by the janitor, and its connection serves on") {
@@ -160,7 +151,7 @@ TEST_CASE("A late statement that MariaDB does not end by itself is ended by the 
   for (const MariaDbSession& session : server.sessions()) CHECK(session.info.find("SLEEP") == std::string::npos);
   CHECK(server.sessions().size() <= 2);  // the worker's one connection, and the janitor's
   CHECK(agreement(cluster, server) == "");
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("A session that sleeps on in MariaDB after its worker was killed is ended by the janitor, and its permit comes back") {
@@ -178,7 +169,7 @@ TEST_CASE("A session that sleeps on in MariaDB after its worker was killed is en
   CHECK(agreement(cluster, server) == "");
   CHECK(main_server(cluster).at("sessions_ended") == 1);
   CHECK(main_server(cluster).at("permits_confirmed") == confirmed + 1);
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("What another user's sessions hide from the janitor on MariaDB is told with the GRANT that is missing, and the permit waits until the session is gone") {
@@ -208,7 +199,7 @@ TEST_CASE("What another user's sessions hide from the janitor on MariaDB is told
   }));
   server.query("KILL " + std::to_string(session));
   CHECK(agreement(cluster, server) == "");
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("On a MariaDB whose max_connections is the budget, connections that are replaced all the time are never refused") {
@@ -231,7 +222,7 @@ TEST_CASE("On a MariaDB whose max_connections is the budget, connections that ar
   MESSAGE(result.requests << " requests over " << connects << " connections, slowest " << to_millis(result.slowest()) << " ms");
   CHECK(server.status("Aborted_clients") == 0);  // every one of them said goodbye
   CHECK(agreement(cluster, server) == "");
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("A worker killed under load on MariaDB loses its own requests only, and its permits come back when the server let go") {
@@ -256,7 +247,7 @@ TEST_CASE("A worker killed under load on MariaDB loses its own requests only, an
   CHECK(agreement(cluster, server) == "");
   CHECK(server.refused() == 0);
   CHECK(server.most_used() <= 16 + 1);  // ⌊20 × 0.8⌋, and the administrator
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("Scaling 2, 8, 3, 1 under load on MariaDB fails no request and stays within the budget") {
@@ -278,7 +269,7 @@ TEST_CASE("Scaling 2, 8, 3, 1 under load on MariaDB fails no request and stays w
   CHECK(agreement(cluster, server) == "");
   CHECK(server.refused() == 0);
   CHECK(server.most_used() <= 16 + 1);
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("A MariaDB that goes away while it is used: 503 in time, and all recovers when it is back") {
@@ -303,7 +294,7 @@ TEST_CASE("A MariaDB that goes away while it is used: 503 in time, and all recov
   for (const auto& worker : cluster.workers()) CHECK(worker.at("generation") == 1);
   CHECK(agreement(cluster, server) == "");
   CHECK(server.refused() == 0);
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 TEST_CASE("After a kill of everything on MariaDB the next start waits for the older sessions and ends none of them") {
@@ -335,7 +326,7 @@ TEST_CASE("After a kill of everything on MariaDB the next start waits for the ol
   CHECK(agreement(cluster, server) == "");
   CHECK(server.refused() == 0);
   CHECK(server.most_used() <= 9 + 1);
-  check_clean_end_on(cluster, server);
+  check_clean_end(cluster, server);
 }
 
 }  // namespace sluice::test

@@ -12,6 +12,10 @@ TEST_CASE("ctl statements shows what runs, without its parameters, and forgets i
     database.server = postgres();
     if (!database.server) return;
   }
+  SUBCASE("on MariaDB") {
+    database.mariadb = mariadb();
+    if (!database.mariadb) return;
+  }
   Cluster cluster({.workers = "1", .url = database.url(), .flags = {"--app.report_deadline", "30s", "--pools.main.slow_statement", "300ms"}});
   SHOW_LOG_OF(cluster);
   const auto shown = [&] {
@@ -43,7 +47,7 @@ TEST_CASE("ctl statements shows what runs, without its parameters, and forgets i
   CHECK(cluster.wait_generation_above(0, generation, 20s));
   CHECK(shown().empty());
   killed.join();
-  check_clean_end(cluster, database.server);
+  check_clean_end(cluster, database);
 }
 
 }  // namespace sluice::test

@@ -124,6 +124,7 @@ class ScriptedServer {
  public:
   explicit ScriptedServer(std::vector<std::function<void(int socket)>> scripts);
   ~ScriptedServer();  // REQUIRES: every script has been served
+  int port() const noexcept { return port_; }
   std::string url(const std::string& query = "") const;
 
  private:

@@ -31,7 +31,7 @@ void check_hidden(const std::string& url, const std::vector<Quoting>& quotings, 
           try {
             const Deadline soon = Deadline::after(scaled(20s));
             if (streamed) {
-              const auto source = co_await session.open_stream(std::move(statement), soon);
+              const auto source = co_await session.open_stream(std::move(statement), soon, soon);
               co_await source->next(soon);
             } else {
               co_await session.run(std::move(statement), soon);

@@ -295,7 +295,7 @@ TEST_CASE("MariaDB: a connection that is lost in the middle of a result is an er
     std::unique_ptr<MysqlSession> s = co_await client.connect();
     const std::uint64_t thread = s->session;
     sql::Statement statement("SELECT seq, REPEAT('x', 1000) FROM seq_1_to_1000000", {});
-    std::unique_ptr<sql::RowSource> source = co_await s->open_stream(std::move(statement), Deadline::after(scaled(20s)));
+    std::unique_ptr<sql::RowSource> source = co_await s->open_stream(std::move(statement), Deadline::after(scaled(20s)), Deadline::never());
     co_await source->next(Deadline::after(scaled(5s)));
     mariadb().query("KILL " + std::to_string(thread));
     std::size_t rows = 0;

@@ -417,7 +417,7 @@ TEST_CASE("MariaDB: a large result is streamed in pieces, and may be stopped or 
     std::unique_ptr<MysqlSession> s = co_await client.connect();
     const std::string many = "SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000";
     sql::Statement first(many, {}), second(many, {}), third(many, {});
-    std::unique_ptr<sql::RowSource> source = co_await s->open_stream(std::move(first), soon);
+    std::unique_ptr<sql::RowSource> source = co_await s->open_stream(std::move(first), soon, soon);
     const sql::SqlError busy = co_await error_of(*s, "SELECT 1");
     CHECK(says(busy, "another statement runs"));
     std::int64_t rows = 0, sum = 0, pieces = 0;
@@ -437,7 +437,7 @@ TEST_CASE("MariaDB: a large result is streamed in pieces, and may be stopped or 
     const sql::Rows after = co_await query(*s, "SELECT $1", 1);
     CHECK(after[0][0].as<int>() == 1);
 
-    source = co_await s->open_stream(std::move(second), soon);
+    source = co_await s->open_stream(std::move(second), soon, soon);
     co_await source->next(soon);
     co_await source->stop(soon);
     source.reset();
@@ -445,7 +445,7 @@ TEST_CASE("MariaDB: a large result is streamed in pieces, and may be stopped or 
     const sql::Rows stopped = co_await query(*s, "SELECT $1", 2);
     CHECK(stopped[0][0].as<int>() == 2);
 
-    source = co_await s->open_stream(std::move(third), soon);
+    source = co_await s->open_stream(std::move(third), soon, soon);
     co_await source->next(soon);
     source.reset();
     CHECK(s->broken);

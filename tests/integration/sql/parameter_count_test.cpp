@@ -31,7 +31,7 @@ void check_counts(RealDatabase& t) {
           pool::Lease lease = co_await t.pool->acquire();
           auto& session = static_cast<sql::Session&>(lease.connection());
           if (streamed)
-            co_await session.open_stream(std::move(statement), Deadline::after(scaled(20s)));
+            co_await session.open_stream(std::move(statement), Deadline::after(scaled(20s)), Deadline::never());
           else
             co_await session.run(std::move(statement), Deadline::after(scaled(20s)));
         } catch (const sql::SqlError& e) {

@@ -1,11 +1,9 @@
 // Leaked leases on real databases (leak.reclaim), and what runs when a pool is cleared with `interrupt`.
-#include <sluice/pool/statement_cancel.hpp>
-
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "databases.hpp"
-#include "mysql_fixture.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -34,7 +32,7 @@ awaitable<void> wait_until(RealDatabase& t, std::function<bool()> condition) {
 
 // `test(options, url)` on each kind of database that this machine has, with its slow statement.
 template <class F>
-void on_each_server(F test) {
+void on_each_url(F test) {
   SUBCASE("SQLite") {
     const TemporaryDirectory directory;
     test(reclaiming("sqlite:" + directory.path() + "/test.db"), std::string("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"));
@@ -51,28 +49,10 @@ void on_each_server(F test) {
   }
 }
 
-// What the janitor does for MySQL: ends the statements that rows ask for. Stops with the test.
-awaitable<void> act_as_janitor(RealDatabase& t, const bool& over) {
-  const auto inspector = mysql_inspector();
-  co_await inspector->open(Deadline::after(scaled(10s)));
-  asio::steady_timer timer(t.loop);
-  while (!over) {
-    for (shm::Row& row : t.permits.rows()) {
-      pool::StatementCancel request(row.cancel);
-      if (!request.take()) continue;
-      co_await inspector->cancel(row.session.load(), row.session_birth.load(), Deadline::after(scaled(5s)));
-      request.done();
-    }
-    timer.expires_after(5ms);
-    co_await timer.async_wait(use_awaitable);
-  }
-  co_await inspector->close(Deadline::after(scaled(5s)));
-}
-
 }  // namespace
 
 TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection serves the next, and its holder is told") {
-  on_each_server([](const config::Pool& options, const std::string&) {
+  on_each_url([](const config::Pool& options, const std::string&) {
     // A second row: MySQL's ends are proven by the janitor only, which is not here.
     RealDatabase t(options, 2, true);
     auto body = [&]() -> awaitable<void> {
@@ -95,7 +75,7 @@ TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection 
 }
 
 TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long it takes") {
-  on_each_server([](const config::Pool& options, const std::string& slow) {
+  on_each_url([](const config::Pool& options, const std::string& slow) {
     RealDatabase t(options, 1, true);
     auto body = [&]() -> awaitable<void> {
       {
@@ -124,16 +104,10 @@ TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long 
 }
 
 TEST_CASE("clear() with interrupt ends what runs on the server, at once") {
-  on_each_server([](const config::Pool& options, const std::string& slow) {
+  on_each_url([](const config::Pool& options, const std::string& slow) {
     RealDatabase t(options, 2, true);
-    bool over = false, janitor_ended = true;
-    if (options.url.find("mysql") == 0 || options.url.find("mariadb") == 0) {
-      janitor_ended = false;
-      asio::co_spawn(t.loop, act_as_janitor(t, over), [&](std::exception_ptr e) {
-        janitor_ended = true;
-        CHECK_FALSE(e);
-      });
-    }
+    std::optional<ActingJanitor> janitor;
+    if (t.db->dialect() == sql::Dialect::mysql) janitor.emplace(t);
     auto body = [&]() -> awaitable<void> {
       std::exception_ptr failure;
       bool ended = false;
@@ -154,9 +128,6 @@ TEST_CASE("clear() with interrupt ends what runs on the server, at once") {
       CHECK(Clock::now() - began < scaled(5s));
       t.pool->ready();
       co_await t.db->query("SELECT 1");
-      over = true;
-      std::function<bool()> janitor_has_ended = [&] { return janitor_ended; };
-      co_await wait_until(t, std::move(janitor_has_ended));
     };
     t.run(body);
   });

@@ -124,3 +124,30 @@ TEST_CASE("a begin that fails leaves no connection in use") {
   };
   t.run(body);
 }
+
+TEST_CASE("transaction(fn) begins anew where BEGIN was lost or came too late, and does not repeat what the function may have done") {
+  DatabaseTest t;
+  int begins = 0, runs = 0;
+  t.server->on = [&](const std::string& what) {
+    if (what == "begin" && ++begins == 1) throw sql_error(sql::Phase::lost, "gone");
+    if (what == "begin" && begins == 2) throw TimedOut("too late");
+    if (what == "INSERT" && runs == 2) throw sql_error(sql::Phase::lost, "gone");
+  };
+  auto body = [&]() -> awaitable<void> {
+    auto insert = [&](sql::Transaction& tx) -> awaitable<void> {
+      ++runs;
+      co_await tx.execute("INSERT");
+    };
+    const sql::TransactionOptions options;
+    pool::RetryPolicy policy = sql::retry_policy();
+    policy.backoff_min = 1ms;
+    co_await t.db->transaction(options, policy, insert);
+    CHECK(begins == 3);
+    CHECK(runs == 1);
+    const auto lost = co_await thrown<sql::SqlError>(t.db->transaction(options, policy, insert));
+    CHECK(lost);
+    CHECK(begins == 4);
+    CHECK(runs == 2);
+  };
+  t.run(body);
+}

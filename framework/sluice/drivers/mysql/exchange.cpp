@@ -102,18 +102,21 @@ awaitable<void> MysqlSession::settle_cancel(Deadline deadline) {
   }
 }
 
-// Before a statement: tells the server its limit of time, unless the one in force does.
-awaitable<void> MysqlSession::limit_on_server(Deadline deadline) {
+// Before a statement: tells the server until when it may run, and for how long its answer may wait to be read, unless what is in force
+// says the same. By itself the server closes a connection whose reader pauses for a minute (net_write_timeout).
+awaitable<void> MysqlSession::limit_on_server(Deadline end, Deadline deadline, Reader reader) {
   Duration wanted{};
-  if (!deadline.is_never()) {
-    wanted = deadline.remaining(Clock::now());
-    if (limit_ >= wanted && limit_ <= wanted + wanted / 4 + 10ms) co_return;
-    wanted = rounded_up(wanted);
+  if (!end.is_never()) {
+    wanted = end.remaining(Clock::now());
+    const bool near = limit_ >= wanted && limit_ <= wanted + wanted / 4 + 10ms;
+    wanted = near ? limit_ : rounded_up(wanted);
   }
-  if (wanted == limit_) co_return;
-  const std::string setting = limit_setup(mariadb_, wanted);
+  if (wanted == limit_ && reader == reader_) co_return;
+  std::string setting = limit_setup(mariadb_, wanted);
+  if (reader != reader_) setting += reader == Reader::may_pause ? ", SESSION net_write_timeout = 31536000" : ", SESSION net_write_timeout = DEFAULT";
   co_await text(setting, false, sql::Phase::execute, deadline);
   limit_ = wanted;
+  reader_ = reader;
 }
 
 // Errors do not say whether the transaction still is one; any answer that is none does.

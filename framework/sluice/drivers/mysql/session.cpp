@@ -40,6 +40,7 @@ void refuse_late(Deadline deadline, const std::string& sql) {
 MysqlSession::MysqlSession(const asio::any_io_executor& executor, Opened opened, const Settings& settings)
     : cache_(opened.statements > 0 ? std::min(settings.statement_cache, opened.statements) : settings.statement_cache),
       wire_(std::make_unique<Wire>(executor, opened.handle.release())),
+      database_(settings.database),
       validation_query_(settings.validation_query),
       statement_timeout_(settings.statement_timeout),
       close_timeout_(settings.close_timeout),
@@ -208,8 +209,25 @@ awaitable<void> MysqlSession::reset(Deadline deadline) {
   const std::string setup = session_setup(mariadb_, statement_timeout_), isolation = isolation_setup;
   co_await text(setup, false, sql::Phase::execute, deadline);
   co_await text(isolation, false, sql::Phase::execute, deadline);
+  co_await choose_database(deadline);
   limit_ = statement_timeout_;
+  reader_ = Reader::prompt;
   state_changed_ = false;
+}
+
+// Back to the url's: a reset leaves the chosen one.
+awaitable<void> MysqlSession::choose_database(Deadline deadline) {
+  MYSQL* const m = wire_->get();
+  const std::string asked = "(choosing the database)";
+  if (database_.empty()) {
+    if (m->db && *m->db) throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0, "a chosen database cannot be given up", asked);
+    co_return;
+  }
+  int failed = 0;
+  auto step = [&](int ready) { return ready ? mysql_select_db_cont(&failed, m, ready) : mysql_select_db_start(&failed, m, database_.c_str()); };
+  co_await perform(step, asked, deadline);
+  if (failed) fail(report(), sql::Phase::execute, asked);
+  unfinished_ = false;
 }
 
 void MysqlSession::interrupt() noexcept {

@@ -5,8 +5,10 @@
 // show that it may change session state. State changed inside procedures cannot be seen, so CALL counts as such.
 //
 // A deadline goes along as the session's max_statement_time (MySQL: max_execution_time, SELECT only), rounded up; past it the
-// janitor is asked for KILL QUERY. MySQL's transactions have two traits that are made loud: a deadlock rolls back the
-// whole transaction, and DDL commits it; statements after either throw instead of running on their own.
+// janitor is asked for KILL QUERY. Of a stream only the limit of the whole goes along, each wait's is kept here.
+//
+// MySQL's transactions have two traits that are made loud: a deadlock rolls back the whole transaction, and DDL commits it;
+// statements after either throw instead of running on their own.
 #pragma once
 
 #include <sluice/drivers/mysql/errors.hpp>
@@ -35,7 +37,7 @@ class MysqlSession final : public sql::Session {
   awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
   awaitable<void> commit(Deadline deadline) override;
   awaitable<void> rollback(Deadline deadline) override;
-  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline, Deadline overall) override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::mysql; }
   bool in_transaction() const noexcept override;
   bool idle() const noexcept override { return !running_ && !unfinished_; }
@@ -57,6 +59,7 @@ class MysqlSession final : public sql::Session {
   class Stream;
   using PreparedRef = std::shared_ptr<Prepared>;
   enum class Ended { no, rolled_back, committed };  // how a transaction of ours ended by itself
+  enum class Reader { prompt, may_pause };          // of a statement's result
 
   // exchange.cpp
   template <class Step>
@@ -65,7 +68,8 @@ class MysqlSession final : public sql::Session {
   awaitable<void> settle_cancel(Deadline deadline);
   awaitable<std::shared_ptr<sql::ResultSet>> text(const std::string& sql, bool script, sql::Phase phase, Deadline deadline);
   awaitable<void> switch_scripts(bool on, Deadline deadline);
-  awaitable<void> limit_on_server(Deadline deadline);
+  awaitable<void> limit_on_server(Deadline deadline) { return limit_on_server(deadline, deadline, Reader::prompt); }
+  awaitable<void> limit_on_server(Deadline end, Deadline deadline, Reader reader);
   awaitable<void> refresh_status();
   [[noreturn]] void fail(const Report& report, sql::Phase phase, const std::string& sql);
   [[noreturn]] void refuse_several(const std::string& sql);
@@ -84,15 +88,18 @@ class MysqlSession final : public sql::Session {
   // Before it runs: what a lost answer leaves open counts as done. `prepared` may be null.
   void note_state(const PreparedRef& prepared, const std::string& sql);
   bool backslash_escapes() const noexcept;
+  awaitable<void> choose_database(Deadline deadline);
   void refuse_ended(const std::string& sql) const;
   void note_end(bool failed);
 
   StatementCache cache_;  // outlives the wire: what it holds is freed after the connection
   std::unique_ptr<Wire> wire_;
+  std::string database_;  // the url's; may be empty
   std::string validation_query_;
   Duration statement_timeout_;
   Duration close_timeout_;
   Duration limit_;  // what the server ends statements after; 0: never
+  Reader reader_ = Reader::prompt;  // whom the server expects
   std::uint64_t max_packet_;
   bool mariadb_;
   bool show_values_;

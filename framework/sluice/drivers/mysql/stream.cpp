@@ -30,12 +30,13 @@ class MysqlSession::Stream final : public sql::RowSource {
     turn_.reset();
   }
 
-  awaitable<void> open(sql::Statement statement, Deadline deadline) {
+  awaitable<void> open(sql::Statement statement, Deadline deadline, Deadline overall) {
     session_.refuse_ended(sql_);
     std::exception_ptr failure;
     try {
       refuse_late(deadline, sql_);
-      co_await session_.limit_on_server(deadline);
+      // The server counts the time of the whole statement, its reader's pauses included: only the limit of the whole is for it to keep.
+      co_await session_.limit_on_server(overall, deadline, Reader::may_pause);
       prepared_ = co_await session_.prepare(sql_, deadline);
       if (!prepared_)
         throw sql::SqlError(sql::Phase::prepare, sql::Class::other, "0A000", 1295, "this statement cannot be streamed: " + sql::shorten(sql_),
@@ -55,6 +56,7 @@ class MysqlSession::Stream final : public sql::RowSource {
   }
 
   awaitable<std::shared_ptr<const sql::ResultSet>> next(Deadline deadline) override {
+    if (held_back_) std::rethrow_exception(std::exchange(held_back_, nullptr));
     if (!turn_) co_return nullptr;
     auto set = std::make_shared<sql::ResultSet>();
     std::exception_ptr failure;
@@ -68,9 +70,11 @@ class MysqlSession::Stream final : public sql::RowSource {
       failure = std::current_exception();
     }
     if (last || failure) co_await end(failure != nullptr);
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
-    if (set->row_count == 0) co_return nullptr;
-    co_return set;
+    // The rows before an error are handed on first.
+    held_back_ = std::exchange(failure, nullptr);
+    if (set->row_count > 0) co_return set;
+    if (held_back_) std::rethrow_exception(std::exchange(held_back_, nullptr));
+    co_return nullptr;
   }
 
   awaitable<void> stop(Deadline deadline) override {
@@ -82,7 +86,9 @@ class MysqlSession::Stream final : public sql::RowSource {
       sql::ResultSet unwanted;
       bool last = !reader_;
       while (!last) {
+        refuse_late(deadline, sql_);
         unwanted.cells.clear();
+        unwanted.row_count = 0;
         last = co_await fetch(unwanted, deadline);
       }
       co_await session_.settle_cancel(deadline);
@@ -96,28 +102,26 @@ class MysqlSession::Stream final : public sql::RowSource {
  private:
   // Appends rows; true: the last one has been read, and the server owes nothing more.
   awaitable<bool> fetch(sql::ResultSet& set, Deadline deadline) {
+    // The library takes what has come without waiting: let others have the loop between two pieces.
+    const auto executor = co_await asio::this_coro::executor;
+    co_await asio::post(executor, use_awaitable);
     MYSQL_STMT* const s = prepared_->handle;
-    std::size_t rows = 0;
     const std::size_t most = std::max<std::size_t>(std::min(rows_at_once, cells_at_once / std::max<std::size_t>(reader_->columns().size(), 1)), 1);
-    while (rows < most) {
+    for (std::size_t rows = 0; rows < most; ++rows) {
       int fetched = 0;
       auto step = [&](int ready) { return ready ? mysql_stmt_fetch_cont(&fetched, s, ready) : mysql_stmt_fetch_start(&fetched, s); };
       session_.unfinished_ = true;
       Call call(*session_.wire_, step);
       if (!call.done()) co_await session_.finish(call, sql_, deadline);
       if (fetched == 1) {
-        Report why{mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)};
-        if (why.code == 0) why = session_.report();  // the library keeps the server's error in the middle of a result with the connection
-        session_.fail(why, sql::Phase::fetch, sql_);
+        // Of a result that is read row by row the library leaves the server's error with the connection.
+        const Report own{mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)};
+        session_.fail(own.code != 0 ? own : session_.report(), sql::Phase::fetch, sql_);
       }
-      if (fetched == MYSQL_NO_DATA) {
-        set.row_count += rows;
-        co_return true;
-      }
+      if (fetched == MYSQL_NO_DATA) co_return true;
       reader_->read(set.cells);
-      ++rows;
+      ++set.row_count;
     }
-    set.row_count += rows;
     co_return false;
   }
 
@@ -147,11 +151,12 @@ class MysqlSession::Stream final : public sql::RowSource {
   PreparedRef prepared_;
   std::optional<Turn> turn_;  // before the reader, after what it frees
   std::optional<RowReader> reader_;
+  std::exception_ptr held_back_;
 };
 
-awaitable<std::unique_ptr<sql::RowSource>> MysqlSession::open_stream(sql::Statement statement, Deadline deadline) {
+awaitable<std::unique_ptr<sql::RowSource>> MysqlSession::open_stream(sql::Statement statement, Deadline deadline, Deadline overall) {
   auto stream = std::make_unique<Stream>(*this, statement.sql);
-  co_await stream->open(std::move(statement), deadline);
+  co_await stream->open(std::move(statement), deadline, overall);
   std::unique_ptr<sql::RowSource> source = std::move(stream);
   co_return source;
 }

@@ -37,7 +37,7 @@ class PostgresSession final : public sql::Session {
   awaitable<void> commit(Deadline deadline) override;
   awaitable<void> rollback(Deadline deadline) override;
   // While a result is read or rows are copied, the session is `broken`: only its orderly end makes it whole again.
-  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline, Deadline overall) override;
   awaitable<void> bulk_begin(sql::BulkTarget target, Deadline deadline) override;
   awaitable<void> bulk_rows(std::vector<sql::Value> cells, Deadline deadline) override;
   awaitable<std::uint64_t> bulk_end(Deadline deadline) override;

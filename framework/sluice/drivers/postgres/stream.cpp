@@ -106,7 +106,7 @@ awaitable<void> PostgresSession::drain(const std::string& sql, Patience& patienc
   }
 }
 
-awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Statement statement, Deadline deadline) {
+awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Statement statement, Deadline deadline, Deadline) {
   std::unique_ptr<Stream> stream;
   {
     const Turn turn(*this, statement.sql);

@@ -115,7 +115,7 @@ class Session::Source final : public sql::RowSource {
   bool ended_;
 };
 
-awaitable<std::unique_ptr<sql::RowSource>> Session::open_stream(sql::Statement statement, Deadline deadline) {
+awaitable<std::unique_ptr<sql::RowSource>> Session::open_stream(sql::Statement statement, Deadline deadline, Deadline) {
   refuse_while_streaming(statement.sql);
   const auto first = std::make_shared<Source::Piece>();
   ConnectionThread::Work work = [statement = std::move(statement), first](Handle& handle, const Stop& stop) mutable {

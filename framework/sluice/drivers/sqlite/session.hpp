@@ -24,7 +24,7 @@ class Session final : public sql::Session {
 
   awaitable<sql::Rows> run(sql::Statement statement, Deadline deadline) override;
   // Several at a time if the statement may commit together with others (`gathers`), else one.
-  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline) override;
+  awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline, Deadline overall) override;
   awaitable<void> run_script(std::string sql, Deadline deadline) override;
   awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
   awaitable<void> commit(Deadline deadline) override;
