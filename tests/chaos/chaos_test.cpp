@@ -124,6 +124,8 @@ void run_chaos(Database& database) {
   CHECK(cluster.stop(SIGTERM, 20s) == 0);
   CHECK(cluster.leftovers() == "");
   CHECK(eventually(5s, [&] { return database.sessions() == 0; }));
+  // Every row was free: the next start need not wait for anything.
+  CHECK(sluice::test::read_file(cluster.directory() / (cluster.instance() + ".lock")).starts_with("clean\n"));
 }
 
 void run_control(Database& database) {

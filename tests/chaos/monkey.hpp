@@ -65,6 +65,7 @@ class Monkey {
   void spend(sluice::Duration time);           // lets time pass, and does what is due meanwhile
   void keep_running();
   void wait_for_master();
+  bool accepts(const std::vector<std::string>& command);  // `ctl <command>`, sooner or later
   int number(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   void note(const std::string& deed);
 
@@ -76,7 +77,6 @@ class Monkey {
   std::map<std::string, int> counts_;
   std::vector<std::string> deeds_;
   std::map<pid_t, sluice::TimePoint> paused_;
-  bool budget_can_change_ = false;
 };
 
 }  // namespace chaos

@@ -2,9 +2,11 @@
 """Breaks the real code on purpose, one line at a time, and shows which test notices.
 
   tests/sim/mutations.py [--seeds N] [NAME...]
+  tests/sim/mutations.py --check
 
 Each mutation is applied to a copy of the sources; the simulator (or the named unit test) is built from the copy and must fail.
-Exit code 0: every mutation was noticed and the unbroken copy passes. Takes minutes: run by hand, not by ctest."""
+Exit code 0: every mutation was noticed and the unbroken copy passes. Takes minutes: run by hand, not by ctest, which only runs
+--check: does the code still hold what each mutation replaces, once, and does each named test exist?"""
 import argparse
 import concurrent.futures
 import os
@@ -42,12 +44,28 @@ MUTATIONS = {
         "return shared + 0 * rank;", SIM),
     "seq_cst to relaxed": (
         "budget/permit_table.hpp",
-        "std::memory_order order = std::memory_order_seq_cst",
-        "std::memory_order order = std::memory_order_relaxed", LITMUS),
+        "Owner owner, const char* what, std::memory_order order = std::memory_order_seq_cst",
+        "Owner owner, const char* what, std::memory_order order = std::memory_order_relaxed", LITMUS),
     "no second look after a claim": (
         "budget/share.cpp",
-        "if (allowed.most > 0 && picture_.connecting > allowed.most) {",
-        "if (false) {", SIM),
+        "if (const Refusal why = governed(picture_.connecting, now); why != Refusal::none) {",
+        "if (const Refusal why = Refusal::none; why != Refusal::none) {", SIM),
+    "the second look does not see an outage": (
+        "budget/share.cpp",
+        "if (const Refusal why = governed(picture_.connecting, now); why != Refusal::none) {",
+        "if (const Refusal why = governed(picture_.connecting, now); why == Refusal::connecting) {", SIM),
+    "a server that is down is connected to as if it were up": (
+        "budget/share.cpp",
+        "const Outage outage = Outage::unpack(outage_->load());",
+        "const Outage outage;", SIM),
+    "a want is not published again": (
+        "budget/share.cpp",
+        "permits <= published_ && now - published_at_ < rescan_interval",
+        "permits <= published_", SIM),
+    "a giver ignores the wants of workers below their floor": (
+        "budget/lending.cpp",
+        "if (held >= parts.floor_of(s)) rank =",
+        "if (held < parts.floor_of(s)) continue;\n    rank =", SIM),
     "invisible sessions forgotten": (
         "budget/confirmation.cpp",
         "gone = !invisible_possible;",
@@ -65,11 +83,25 @@ MUTATIONS = {
 # Compiled together, a list at a time: a mutation costs the lists that see it, ccache has the others.
 SIM_UNITS = [
     ["budget/*.cpp", "shm/segment.cpp", "core/descriptor.cpp", "core/text.cpp", "config/in_force.cpp", "supervise/budget_keeper.cpp",
-     "supervise/slot_machine.cpp", "supervise/restart_policy.cpp"],
+     "supervise/slot_machine.cpp", "supervise/rollout.cpp", "supervise/restart_policy.cpp"],
     ["pool/core*.cpp", "pool/siblings.cpp"],
     ["../../tests/sim/*.cpp"],
 ]
 LITMUS_UNITS = [["budget/*.cpp", "core/text.cpp"], ["../../tests/unit/budget/litmus_test.cpp"], ["../../tests/support/main.cpp"]]
+
+
+# What is wrong with the list itself.
+def stale():
+    findings = []
+    for name, (file, before, after, test) in MUTATIONS.items():
+        path = ROOT / "framework" / "sluice" / file
+        count = path.read_text().count(before) if path.exists() else 0
+        if count != 1 or before == after:
+            findings.append(f"{name}: {file} holds {count} times, not once: {before}")
+        _, _, sentence = test.partition(": ")
+        if sentence and not any(f"TEST_CASE({sentence})" in unit.read_text() for unit in (ROOT / "tests" / "unit").rglob("*.cpp")):
+            findings.append(f"{name}: there is no such test: {sentence}")
+    return findings
 
 
 class Bench:
@@ -88,10 +120,7 @@ class Bench:
 
     def apply(self, file, before, after):
         path = self.directory / "framework" / "sluice" / file
-        text = path.read_text()
-        if text.count(before) != 1:
-            sys.exit(f"mutations: {file} holds {text.count(before)} times: {before}\nThe code has changed: change the mutation.")
-        path.write_text(text.replace(before, after))
+        path.write_text(path.read_text().replace(before, after))
 
     def compile(self, test, number, patterns):
         framework = self.directory / "framework" / "sluice"
@@ -125,11 +154,18 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5000)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     unknown = [n for n in options.names if n not in MUTATIONS]
     if unknown:
         sys.exit(f"mutations: no such mutation: {', '.join(unknown)}; there are: {', '.join(MUTATIONS)}")
+    findings = stale()
+    for finding in findings:
+        print(f"{finding}\nThe code has changed: change the mutation.")
+    if findings or options.check:
+        print(f"mutations: {len(findings)} of {len(MUTATIONS)} are stale")
+        sys.exit(1 if findings else 0)
     with tempfile.TemporaryDirectory(prefix="sluice-mutations-") as directory:
         bench = Bench(directory)
         bench.copy()

@@ -113,6 +113,7 @@ Scenario scenario_of(std::uint64_t seed) {
   s.load.leak = random.chance(0.3) ? 0.01 : 0;
   s.chaos = random.between(600ms, 1500ms);
   favour(s, transitions[*s.faults.target / 2]);
+  if (random.chance(0.15)) s.busy = 3s;  // not always: a full load takes most of the time
   return s;
 }
 
@@ -135,7 +136,8 @@ Scenario crowd(std::uint64_t seed, std::uint32_t instances, std::uint32_t worker
   s.faults.target.reset();
   s.faults.unclean_restarts = true;
   s.chaos = 400ms;
-  s.quiet = patience + 100ms;
+  s.busy = 0ms;
+  s.calm = patience + 100ms;
   return s;
 }
 

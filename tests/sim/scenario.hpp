@@ -55,7 +55,8 @@ struct Scenario {
   ServerTraits traits;
   Faults faults;
   Duration chaos = 1500ms;    // faults happen for so long
-  Duration quiet = 5500ms;    // then none, and everybody must be served
+  Duration busy = 0ms;        // then none, under the same load: nobody may starve of what others take
+  Duration calm = 5500ms;     // after the last fault, `busy` included; the rest of it is quiet, and everybody must be served
 };
 
 // REQUIRES: seed > 0
@@ -70,5 +71,11 @@ inline constexpr std::uint64_t least_steps = 500;
 // janitor waits for its predecessor's session (2 s), sees a row without a session id, waits for the authentication timeout and its
 // margin, ends a session after its grace (1 s), and that one takes its time to go.
 inline constexpr Duration patience = 5s;
+
+// While it is busy, so long at most is a worker below its floor while another is above its own, whatever is still to be confirmed …
+inline constexpr Duration floor_patience = 1s;
+// … and so long a caller waits once every row is in use again. Callers are few and come back only when they were served, so
+// no wait is long by its load: with one permit it is the leases of all the others, one after the other.
+inline constexpr Duration busy_patience = 1500ms;
 
 }  // namespace sluice::sim

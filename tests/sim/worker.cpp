@@ -151,14 +151,10 @@ void Worker::check_claim() {
 Worker::Wish Worker::wish() const {
   Wish w;
   w.held = share_->held();
-  w.limit = share_->limit();
   w.floor = share_->floor();
   for (const Box& box : boxes_) {
     w.since = std::min(w.since, box.waits_since());
-    w.waiting += box.core.numbers().waiting;
-    for (const pool::PoolEntry& entry : box.core.entries()) {
-      if (entry.state == pool::EntryState::idle) w.idle_since = std::min(w.idle_since, entry.idle_since);
-    }
+    w.refused = w.refused || box.core.wants_permits();
   }
   return w;
 }

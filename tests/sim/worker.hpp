@@ -25,8 +25,8 @@ class Worker final : public Program {
   // ---- for the invariants
   struct Wish {
     TimePoint since = TimePoint::max();  // the longest waiting caller
-    std::uint32_t waiting = 0, held = 0, floor = 0, limit = 0;
-    TimePoint idle_since = TimePoint::max();  // the longest idle connection
+    std::uint32_t held = 0, floor = 0;
+    bool refused = false;  // some pool has waiters for whom it could claim no permit
   };
   Wish wish() const;
 

@@ -3,6 +3,8 @@
 #include <sim/worker.hpp>
 #include <sim/world.hpp>
 
+#include <sluice/budget/governor.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -290,12 +292,17 @@ void World::session_ended(const Tag& tag) {
     --in.earlier_sessions;
 }
 
-// Cluster-wide: not more connects at once than max_connecting, whatever died or was given up beside them.
+// When a connect has begun. Cluster-wide: not more at once than max_connecting, whatever died or was given up beside them; and while the
+// server is known to be down, none but this one, and not before its time.
 void World::check_connects(std::uint32_t instance) {
   Outside outside;
   if (instances_.size() > 2) return;
   const std::uint32_t n = database_.connecting(instance);
   if (n > scenario_.server.max_connecting) fail(text(n, " connects at once where max_connecting is ", scenario_.server.max_connecting));
+  const auto outage = budget::Outage::unpack(instances_[instance]->segment->servers()[0].outage.load());
+  if (outage.failures == 0) return;
+  if (n > 1) fail(text("a connect to a server that is down begins beside ", n - 1, " others"));
+  if (now_ < from_nanos(outage.probe_at_millis * 1'000'000)) fail("a connect to a server that is down begins before its time");
 }
 
 }  // namespace sluice::sim

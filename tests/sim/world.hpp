@@ -21,6 +21,8 @@
 
 namespace sluice::sim {
 
+class Worker;
+
 // One fleet after the other under one instance id.
 struct Instance {
   std::uint32_t index = 0;
@@ -35,6 +37,13 @@ struct Instance {
   bool clean = true;     // the last fleet's end
   bool finished = false;
   std::vector<std::uint32_t> dead_hosts;
+  // While it is busy: since when each slot's worker is below its floor and could not claim, and since when every row is in use.
+  struct Hunger {
+    ProcessId worker;
+    TimePoint since = TimePoint::max();
+  };
+  std::vector<Hunger> hungry;
+  TimePoint healthy_since{};
 };
 
 struct Outcome {
@@ -44,7 +53,7 @@ struct Outcome {
   std::uint32_t most_sessions = 0;
 };
 
-enum class Phase : std::uint8_t { chaos, quiet, ending, over };
+enum class Phase : std::uint8_t { chaos, busy, quiet, ending, over };
 
 class World {
  public:
@@ -63,7 +72,6 @@ class World {
   Database& database() noexcept { return database_; }
   Instance& instance(std::uint32_t index) { return *instances_[index]; }
   Phase phase() const noexcept { return phase_; }
-  TimePoint quiet_since() const noexcept { return quiet_since_; }
 
   void send(ProcessId to, Duration after, Message message);
   void later(Duration after, Database::Does does, Database::Handle session);
@@ -130,10 +138,19 @@ class World {
   void fault();
   void kill_something();
   void next_phase();
-  void check_everything();
+  void calm_down();
   void check_quiet(Instance& instance);
   void check_end();
   void print(const std::string& line) const;
+
+  // world_load.cpp
+  void crowd_in();
+  void check_busy(Instance& instance);
+  void check_floors(Instance& instance);
+  void check_waits(Instance& instance);
+  const Worker* worker(const Instance& instance, std::uint32_t slot) const;
+  // Somebody who holds more than its floor.
+  std::optional<std::uint32_t> rich_slot(const Instance& in) const;
 
   static World* only;
 
@@ -152,7 +169,7 @@ class World {
   Database database_;
   std::vector<std::unique_ptr<Instance>> instances_;
   Phase phase_ = Phase::chaos;
-  TimePoint quiet_since_ = TimePoint::max(), ending_since_{}, started_{};
+  TimePoint calm_since_{}, ending_since_{}, started_{};
   bool target_hit_ = false;
   bool faults_ = true;
   Outcome outcome_;

@@ -9,6 +9,7 @@ namespace sluice::sim {
 namespace {
 
 constexpr Duration look_every = 100ms;      // while it is quiet
+constexpr Duration busy_look_every = 20ms;
 constexpr Duration ending_takes = 8s;       // at most: grace periods, then what the janitor has to confirm
 
 }  // namespace
@@ -84,27 +85,34 @@ void World::kill_something() {
   if (!living.empty()) kill(living[random_.below(static_cast<std::uint32_t>(living.size()))]);
 }
 
-// ---- chaos → quiet → ending → over
+// ---- chaos → busy (some seeds) → quiet → ending → over
 
 void World::next_phase() {
   switch (phase_) {
     case Phase::chaos:
-      if (quiet_since_ == TimePoint::max() && outcome_.kills == 0) {  // every seed kills
+      if (outcome_.kills == 0) {  // every seed kills
         kill_something();
         return push(10ms, Topic::phase);
       }
-      phase_ = Phase::quiet;
-      quiet_since_ = now_;
-      faults_ = false;
-      database_.calm();
-      trace("quiet from here");
-      for (const auto& p : processes_) {
-        if (p && p->stopped) push(Duration::zero(), Topic::resume, p->id);
+      calm_down();
+      if (scenario_.busy > Duration::zero()) {
+        phase_ = Phase::busy;
+        crowd_in();
+        return push(busy_look_every, Topic::phase);
       }
+      phase_ = Phase::quiet;
+      return push(look_every, Topic::phase);
+    case Phase::busy:
+      for (const auto& in : instances_) check_busy(*in);
+      if (now_ - calm_since_ < scenario_.busy) return push(busy_look_every, Topic::phase);
+      phase_ = Phase::quiet;
+      trace("quiet from here");
       return push(look_every, Topic::phase);
     case Phase::quiet:
-      check_everything();
-      if (now_ - quiet_since_ >= scenario_.quiet && outcome_.steps >= least_steps) {
+      for (const auto& in : instances_) {
+        if (now_ - calm_since_ >= patience) check_quiet(*in);
+      }
+      if (now_ - calm_since_ >= scenario_.calm && outcome_.steps >= least_steps) {
         phase_ = Phase::ending;
         ending_since_ = now_;
         trace("the fleets are stopped");
@@ -119,10 +127,13 @@ void World::next_phase() {
   }
 }
 
-void World::check_everything() {
-  const bool all = now_ - quiet_since_ >= patience;
-  for (const auto& in : instances_) {
-    if (all) check_quiet(*in);
+void World::calm_down() {
+  calm_since_ = now_;
+  faults_ = false;
+  database_.calm();
+  trace("no faults from here");
+  for (const auto& p : processes_) {
+    if (p && p->stopped) push(Duration::zero(), Topic::resume, p->id);
   }
 }
 
@@ -131,7 +142,7 @@ void World::check_quiet(Instance& in) {
   const Process* master = find(in.master);
   if (!master) return fail(text("instance ", in.index, " has no master"));
   if (static_cast<const Master*>(master->program)->rollout().running()) return fail("a rolling restart does not end");
-  const auto stuck = [this](TimePoint since) { return since != TimePoint::max() && now_ - std::max(since, quiet_since_) >= patience; };
+  const auto stuck = [this](TimePoint since) { return since != TimePoint::max() && now_ - std::max(since, calm_since_) >= patience; };
   const auto budget = static_cast<std::uint32_t>(in.segment->servers()[0].budget.get());
   if (in.ledger.enabled() != budget) return fail(text(in.ledger.enabled(), " rows are enabled, the budget is ", budget));
   for (std::uint32_t row = 0; row < in.ledger.size(); ++row) {

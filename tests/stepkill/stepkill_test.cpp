@@ -28,6 +28,8 @@ namespace shm = sluice::shm;
 
 constexpr auto authentication_timeout = 5s;  // a traced child on a busy machine needs its time to log in
 
+constexpr int attempts = 10;
+
 int held_rows(const shm::Segment& segment) {
   const auto rows = segment.rows(0);
   return static_cast<int>(rows.size()) - static_cast<int>(budget::count(rows).of(budget::RowState::free));
@@ -70,8 +72,8 @@ TEST_CASE("Killed at any owner word or driver call, a worker leaves no session w
   const auto began = Clock::now();
   for (const std::string& target : points) {
     bool met = false;
-    // A socket may be read once more or less from life to life.
-    for (int attempt = 0; attempt < 3 && !met; ++attempt) {
+    // A socket may be read once more or less from life to life, so a life may lack a point; not every one of them.
+    for (int attempt = 0; attempt < attempts && !met; ++attempt) {
       shm::Segment segment = make_segment();
       ++generation;
       TracedChild child([&] { live(segment, server.url(), generation); });
@@ -103,7 +105,7 @@ TEST_CASE("Killed at any owner word or driver call, a worker leaves no session w
   CHECK(sessions_at_kill > 0);
   std::string not_met;
   for (const std::string& point : missed) not_met += point + "\n";
-  CHECK_MESSAGE(missed.size() <= points.size() / 50, not_met);
+  CHECK(not_met == "");
   CHECK(server.refused() == 0);
 }
 

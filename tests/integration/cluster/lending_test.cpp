@@ -1,26 +1,11 @@
-// Idle share flows to the worker that starves, and back; and a database that restarts meets no storm.
+// Idle share flows to the worker that starves, and back.
 #include "fixture.hpp"
 
-#include <algorithm>
 #include <atomic>
-#include <map>
-#include <regex>
-#include <sstream>
 #include <thread>
 
 namespace sluice::test {
 namespace {
-
-// Connections held by each slot, in any state.
-std::map<int, int> held_by_slot(const Cluster& cluster) {
-  std::map<int, int> held;
-  for (const auto& row : cluster.ctl_json({"permits"})) {
-    const std::string state = row.at("state");
-    if (!row.at("slot").is_number()) continue;  // the janitor's
-    if (state == "connecting" || state == "idle" || state == "leased" || state == "closing" || state == "granted") ++held[row.at("slot").get<int>()];
-  }
-  return held;
-}
 
 // Callers that keep `count` connections of one slot busy, for `ms` each time, `times` times or until join().
 class Holders {
@@ -51,37 +36,6 @@ class Holders {
   std::atomic<bool> ending_{false};
   std::vector<std::thread> threads_;
 };
-
-// The server's own account of its connects: how many were between "received" and "authorized" at the same time, at most.
-struct Connects {
-  int count = 0;
-  int most_at_once = 0;
-};
-Connects connects_in(const std::string& log) {
-  static const std::regex line(R"(^(\d+)\.(\d+) \[(\d+)\] .*connection (received|authorized).*$)");
-  std::map<std::string, std::int64_t> begun;
-  std::vector<std::pair<std::int64_t, std::int64_t>> spans;
-  std::istringstream lines(log);
-  for (std::string text; std::getline(lines, text);) {
-    std::smatch m;
-    if (text.find("connection ") == std::string::npos || !std::regex_match(text, m, line)) continue;
-    const std::int64_t at = std::stoll(m[1]) * 1000 + std::stoll(m[2]);
-    if (m[4] == "received") {
-      begun[m[3]] = at;
-    } else if (const auto it = begun.find(m[3]); it != begun.end()) {
-      if (text.find("user=app") != std::string::npos) spans.emplace_back(it->second, at);
-      begun.erase(it);
-    }
-  }
-  Connects result;
-  result.count = static_cast<int>(spans.size());
-  for (const auto& one : spans) {
-    int at_once = 0;  // spans that have begun strictly before this one's end and end strictly after its begin; the clock shows milliseconds
-    for (const auto& other : spans) at_once += other.first <= one.first && one.first < other.second;
-    result.most_at_once = std::max(result.most_at_once, std::max(1, at_once));
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -139,39 +93,35 @@ TEST_CASE("Without lending no worker ever holds more than its limit") {
   check_clean_end(cluster, server);
 }
 
-TEST_CASE("A database that restarts under 16 full pools meets at most max_connecting connects at once, and all come back") {
-  if (!PostgresServer::require()) return;
-  PostgresServer server({.max_connections = 100,
-                         .settings = {{"log_connections", "on"}, {"log_line_prefix", "%n [%p] "}, {"authentication_timeout", "2s"}}});
-  server.start();
-  Cluster cluster({.application = "testapp", .workers = "16", .url = server.url(),
-                   .flags = {"--pools.main.min_idle", "5", "--pools.main.keepalive", "500ms", "--pools.main.connect_backoff_max", "500ms"}});
+namespace {
+
+// Slot 1 has all of its six connections, and they are idle; slot 0 needs a seventh. True: for a second nothing is lent.
+bool nothing_is_lent(const std::vector<std::string>& flags) {
+  PostgresServer* server = postgres();
+  if (!server) return true;
+  Cluster cluster({.application = "testapp", .workers = "2", .url = server->url(), .flags = flags});
   SHOW_LOG_OF(cluster);
-  const auto full = [&] {
+  REQUIRE(limits(cluster) == std::vector<int>{6, 6});
+  Holders warm(cluster, 1, 6, 2000);
+  REQUIRE(eventually(10s, [&] { return held_by_slot(cluster)[1] == 6; }));
+  CHECK(warm.join() == 0);
+  Holders busy(cluster, 0, 7, 2000);
+  REQUIRE(eventually(10s, [&] { return held_by_slot(cluster)[0] >= 6; }));
+  const bool kept = always(1s, [&] {
     const auto held = held_by_slot(cluster);
-    return std::count_if(held.begin(), held.end(), [](auto& h) { return h.second == 5; }) == 12 &&
-           std::count_if(held.begin(), held.end(), [](auto& h) { return h.second == 4; }) == 4;
-  };
-  REQUIRE(cluster.ctl_json({"status"}).at("servers").at(0).at("budget") == 77);
-  REQUIRE(eventually(20s, full));
-  CHECK(wait_agreement(cluster, &server, 5s) == "");
-  for (const auto mode : {PostgresServer::Stop::fast, PostgresServer::Stop::immediate}) {
-    const std::size_t before = server.log().size();
-    server.stop(mode);
-    CHECK(eventually(10s, [&] { return cluster.admin_get("/readyz").status == 503; }));
-    server.start();
-    const TimePoint back = Clock::now();
-    CHECK(eventually(30s, [&] { return full() && wait_agreement(cluster, &server, 100ms) == ""; }));
-    const Connects connects = connects_in(server.log().substr(before));
-    MESSAGE(connects.count << " connects, at most " << connects.most_at_once << " at once, all back after " << to_millis(Clock::now() - back) << " ms");
-    CHECK(connects.count >= 76);
-    CHECK(connects.count <= 120);  // no storm: hardly a connect more than needed
-    CHECK(connects.most_at_once <= 3);  // max_connecting, and the janitor's
-    CHECK(server.refused() == 0);
-  }
-  CHECK(eventually(10s, [&] { return cluster.admin_get("/readyz").status == 200; }));
-  for (const auto& worker : cluster.workers()) CHECK(worker.at("generation") == 1);
-  check_clean_end(cluster, &server);
+    return held == std::map<int, int>{{0, 6}, {1, 6}};
+  });
+  CHECK(busy.join() == 0);
+  check_clean_end(cluster, server);
+  return kept;
 }
+
+}  // namespace
+
+TEST_CASE("option lend_idle: what a worker holds within its limit is not lent before it has been idle for that long") {
+  CHECK(nothing_is_lent({"--servers.main.lend_idle", "1h"}));
+}
+
+TEST_CASE("option borrow_after: who has waited for less than that asks nobody to lend") { CHECK(nothing_is_lent({"--servers.main.borrow_after", "1min"})); }
 
 }  // namespace sluice::test
