@@ -87,6 +87,20 @@ TEST_CASE("A budget set while running survives a scale, and the scale is judged 
   check_clean_end(cluster, server);
 }
 
+TEST_CASE("option capacity: no budget beyond it can be set while the instance runs") {
+  PostgresServer* server = postgres();
+  if (!server) return;
+  Cluster cluster({.application = "testapp", .workers = "2", .url = server->url(), .flags = {"--servers.main.capacity", "15"}});
+  SHOW_LOG_OF(cluster);
+  REQUIRE(eventually(10s, [&] { return main_server(cluster).at("budget") == default_budget; }));
+  const Finished refused = cluster.ctl({"budget", "set", "main=16"});
+  INFO(refused.err);
+  CHECK(refused.exit_code == 78);
+  CHECK(refused.err.find("budget 16 > capacity 15") != std::string::npos);
+  CHECK(cluster.ctl({"budget", "set", "main=15"}).exit_code == 0);
+  check_clean_end(cluster, server);
+}
+
 TEST_CASE("A budget that cannot be is refused with its arithmetic, and nothing changes") {
   PostgresServer* server = postgres();
   if (!server) return;
