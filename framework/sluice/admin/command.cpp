@@ -111,7 +111,7 @@ shm::Message restart_command(const shm::Segment& segment, const nlohmann::json& 
   }
   if (slot != body.end()) {
     const std::uint32_t slots = segment.header().max_workers;
-    if (!slot->is_number_unsigned() || slot->get<std::uint64_t>() >= slots) usage(text("\"slot\" must be the number of a worker, between 0 and ", slots - 1));
+    if (!slot->is_number_integer() || slot->get<std::int64_t>() < 0 || slot->get<std::int64_t>() >= slots) usage(text("\"slot\" must be the number of a worker, between 0 and ", slots - 1));
     message.flag = 2;
     message.slot = slot->get<std::uint32_t>();
   }

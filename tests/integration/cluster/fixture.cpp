@@ -1,6 +1,7 @@
 #include "fixture.hpp"
 
 #include <signal.h>
+#include "support/sqlite.hpp"
 
 #include <algorithm>
 #include <set>
@@ -14,6 +15,21 @@ PostgresServer* postgres() {
   static PostgresServer server({.max_connections = 20, .settings = {{"authentication_timeout", "2s"}}});
   if (!server.running()) server.start();
   return &server;
+}
+
+MariaDbServer* mariadb() {
+  if (!MariaDbServer::require()) return nullptr;
+  static MariaDbServer server([] {
+    MariaDbOptions options;
+    options.settings["connect-timeout"] = "2";
+    return options;
+  }());
+  if (!server.running()) server.start();
+  return &server;
+}
+
+std::vector<std::vector<std::string>> Database::query(const Cluster& cluster, const std::string& sql) const {
+  return server ? server->query(sql) : mariadb ? mariadb->query(sql) : query_sqlite(cluster.directory() / "orders.db", sql);
 }
 
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster) { return server.sessions(cluster.instance() + "."); }
@@ -30,7 +46,8 @@ int sleeping_session(PostgresServer& server, const Cluster& cluster) {
 }
 
 nlohmann::json permit_of(const Cluster& cluster, std::uint64_t session) {
-  for (const auto& permit : cluster.ctl_json({"permits"}))
+  const nlohmann::json permits = cluster.ctl_json({"permits"});
+  for (const auto& permit : permits)
     if (permit.at("session") == session) return permit;
   return nullptr;
 }
@@ -42,7 +59,8 @@ void kill_life(const Cluster& cluster, int slot) {
 }
 
 nlohmann::json main_server(const Cluster& cluster) {
-  for (const auto& server : cluster.ctl_json({"status"}).at("servers"))
+  const nlohmann::json status = cluster.ctl_json({"status"});
+  for (const auto& server : status.at("servers"))
     if (server.at("server") == "main") return server;
   throw std::runtime_error("no server main");
 }
@@ -97,6 +115,20 @@ void check_clean_end(Cluster& cluster, PostgresServer* server) {
   if (server && server->running()) CHECK(sessions(*server, cluster).empty());
 }
 
+void check_clean_end(Cluster& cluster, MariaDbServer& server) {
+  INFO(cluster.tail());
+  CHECK(cluster.stop() == 0);
+  CHECK(cluster.leftovers() == "");
+  CHECK(eventually(1s, [&] { return server.sessions().empty(); }));
+}
+
+void check_clean_end(Cluster& cluster, const Database& database) {
+  if (database.mariadb)
+    check_clean_end(cluster, *database.mariadb);
+  else
+    check_clean_end(cluster, database.server);
+}
+
 std::vector<int> limits(const Cluster& cluster) {
   std::vector<std::pair<int, int>> by_slot;
   for (const auto& pool : cluster.ctl_json({"pools"}))
@@ -105,6 +137,16 @@ std::vector<int> limits(const Cluster& cluster) {
   std::vector<int> out;
   for (const auto& [slot, limit] : by_slot) out.push_back(limit);
   return out;
+}
+
+std::map<int, int> held_by_slot(const Cluster& cluster) {
+  std::map<int, int> held;
+  for (const auto& row : cluster.ctl_json({"permits"})) {
+    const std::string state = row.at("state");
+    if (!row.at("slot").is_number()) continue;  // the janitor's
+    if (state == "connecting" || state == "idle" || state == "leased" || state == "closing" || state == "granted") ++held[row.at("slot").get<int>()];
+  }
+  return held;
 }
 
 }  // namespace sluice::test

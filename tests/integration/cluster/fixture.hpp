@@ -1,4 +1,4 @@
-// What the tests of the cluster share: one PostgreSQL of 20 connections (3 reserved, so the default budget is 13), the checks
+// What the tests of the cluster share: one PostgreSQL of 20 connections (3 reserved, so the default budget is 13), one MariaDB, the checks
 // that every test ends with, and the agreement between the permit table and the server.
 #pragma once
 
@@ -7,10 +7,12 @@
 #include "support/cluster.hpp"
 #include "support/eventually.hpp"
 #include "support/load.hpp"
+#include "support/mariadb.hpp"
 #include "support/postgres.hpp"
 #include "support/session_watch.hpp"
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,12 +22,18 @@ inline constexpr int default_budget = 13;
 
 // Where pool main keeps its data.
 struct Database {
-  PostgresServer* server = nullptr;  // null: SQLite, a file in the cluster's directory
-  std::string url() const { return server ? server->url() : std::string(); }
+  PostgresServer* server = nullptr;
+  MariaDbServer* mariadb = nullptr;
+  // With neither: SQLite, a file in the cluster's directory.
+  std::string url() const { return server ? server->url() : mariadb ? mariadb->url() : std::string(); }
+  // From outside of the cluster, with all rights; NULL is "".
+  std::vector<std::vector<std::string>> query(const Cluster& cluster, const std::string& sql) const;
 };
 
 // The shared server, running; null where none is installed (then the test returns; SLUICE_REQUIRE_SERVERS=1 makes it throw).
 PostgresServer* postgres();
+// The same, with connect_timeout = 2: how long a session may be invisible.
+MariaDbServer* mariadb();
 
 // Sessions of this cluster on the server.
 std::vector<PostgresSession> sessions(PostgresServer& server, const Cluster& cluster);
@@ -58,9 +66,13 @@ std::string wait_agreement(const Cluster& cluster, PostgresServer* server, Durat
 
 // Stops the cluster gracefully and looks for what must not be left: processes, ports, files, sessions, sanitizer reports.
 void check_clean_end(Cluster& cluster, PostgresServer* server = nullptr);
+void check_clean_end(Cluster& cluster, MariaDbServer& server);
+void check_clean_end(Cluster& cluster, const Database& database);
 
 // The limits of pool main, slot by slot.
 std::vector<int> limits(const Cluster& cluster);
+// Connections held by each slot, in any state; the janitor's is not among them.
+std::map<int, int> held_by_slot(const Cluster& cluster);
 
 // The end of output and log is shown when a check fails.
 #define SHOW_LOG_OF(cluster) INFO((cluster).tail())
