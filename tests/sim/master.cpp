@@ -74,7 +74,7 @@ void Master::scale(std::uint32_t workers) {
 }
 
 void Master::tick() {
-  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.refusal(workers).empty(); });
+  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.decided() && keeper_.refusal(workers).empty(); });
   step_slots();
   keep_budget();
   keep_janitor();

@@ -139,8 +139,13 @@ json finished_rollout(const Session& session, std::uint64_t number, Duration pat
   for (;;) {
     try {
       const json rollout = session.get("/api/status").value("rollout", json());
-      if (rollout.is_object() && (rollout.value("number", std::uint64_t{0}) > number || rollout.value("state", "") != "running")) return rollout;
+      // The master answers before it publishes: until then this is the rollout before.
+      const std::uint64_t seen = rollout.is_object() ? rollout.value("number", std::uint64_t{0}) : 0;
+      if (seen > number) throw ExitError(ExitCode::temporary, "another rolling restart has begun since; \"status\" shows it");
+      if (seen == number && seen != 0 && rollout.value("state", "") != "running") return rollout;
       silence = Deadline::after(patience);
+    } catch (const ExitError&) {
+      throw;
     } catch (const std::exception&) {
       if (silence.passed(Clock::now())) throw;
     }

@@ -18,7 +18,7 @@ constexpr std::string_view retried = "a loop around the call, with a budget that
 constexpr ForeignOption mysql2_options[] = {
     {"connectionLimit", "", "pools.<name>.max", C::same, "", per_worker},
     {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", impatient},
-    {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
+    {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there; here nobody waits for others then"},
     {"maxIdle", "", "", C::none, "", no_idle_cap},
     {"idleTimeout", "ms", "pools.<name>.idle_timeout", C::duration, "", ""},
     {"connectTimeout", "ms", "pools.<name>.connect_timeout", C::duration, "", ""},
@@ -228,7 +228,7 @@ constexpr ForeignOption clustered_options[] = {
     {"acquireTimeout", "ms", "pools.<name>.acquire_timeout", C::duration, "", ""},
     {"timeout", "ms", "pools.<name>.statement_timeout", C::duration, "", ""},
     {"idleTimeout", "ms", "pools.<name>.idle_timeout", C::duration, "", ""},
-    {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there and nobody waits here"},
+    {"queueLimit", "", "pools.<name>.queue_limit", C::same, "0=unbounded", "0 means unbounded there; here nobody waits for others then"},
     {"waitForConnections", "", "pools.<name>.queue_limit", C::same, "true= false=0", impatient},
     {"reconnect", "", "connect_backoff_min", C::builtin, "", "lost connections are replaced, with backoff"},
     {"url", "", "pools.<name>.url", C::url, "", ""},

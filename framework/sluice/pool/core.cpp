@@ -184,7 +184,7 @@ PoolError PoolCore::error(Phase phase, std::optional<Duration> waited) const {
     case Phase::paused: message += " is paused"; break;
     case Phase::cancelled: message += ": the wait for a connection was cancelled"; break;
     case Phase::hook: message += ": a hook failed"; break;
-    case Phase::too_many: message += text(": so many connections at once can never be had, the maximum is ", obtainable()); break;
+    case Phase::too_many: message += text(": so many connections at once cannot be had, the maximum is now ", obtainable()); break;
     case Phase::validation:
       message += ": no connection passed its check";
       if (waited) message += text(" within ", to_millis(*waited), " ms");

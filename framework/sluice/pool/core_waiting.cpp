@@ -27,13 +27,13 @@ std::uint32_t PoolCore::promised() const noexcept {
 
 // queue_limit bounds those who wait for other callers; whoever can have a connection that is promised does not count.
 bool PoolCore::overfull(std::uint32_t limit) const noexcept {
-  return queue_.size() > limit && queue_.demand(settings_.capacity) > promised() + limit;
+  return queue_.size() > limit && queue_.left_by(promised(), settings_.capacity) > limit;
 }
 
 // May one more be put to the test of the queue? As far as this pool can tell without claiming a permit.
 bool PoolCore::has_room(std::uint32_t limit) const noexcept {
-  const std::uint32_t demand = queue_.demand(settings_.capacity) + (settings_.capacity == 1 ? 1 : 0);
-  if (demand <= promised() + limit) return true;
+  if (queue_.demand(settings_.capacity) < promised() || queue_.left_by(promised(), settings_.capacity) < limit) return true;
+  if (wanted_ > 0 && at_limit_) return false;  // those who wait have asked in vain; each rescan asks again
   return open() + closing() < max() && (share_->held() < share_->limit() || share_->may_borrow());
 }
 

@@ -80,6 +80,12 @@ class WaitQueue {
     remove(waiter);
     return waiter;
   }
+  // Callers that so many more connections would leave waiting; one that wants several counts once for each.
+  std::uint32_t left_by(std::uint32_t connections, std::uint32_t capacity) const noexcept {
+    if (connections < connections_) return connections_ - connections + requests_;
+    const std::uint64_t carried = std::uint64_t{connections - connections_} * capacity;
+    return carried < requests_ ? static_cast<std::uint32_t>(requests_ - carried) : 0;
+  }
   // Who came last of the lowest class. REQUIRES: !empty()
   Waiter& last() noexcept {
     unsigned p = priorities - 1;

@@ -195,7 +195,7 @@ awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_lo
     } catch (const pool::PoolError& e) {
       failure = std::current_exception();
       how_many = self->concerned_by(e.phase());
-      try_again = e.phase() != pool::Phase::queue_full;
+      try_again = e.phase() != pool::Phase::queue_full && e.phase() != pool::Phase::connect;
     } catch (const std::exception&) {
       failure = std::current_exception();
     }
@@ -306,6 +306,7 @@ void Pipeline::arrive(Party& party, Duration took) {
 std::size_t Pipeline::concerned_by(pool::Phase phase) const noexcept {
   switch (phase) {
     case pool::Phase::wait_timeout: return 0;                                       // each has a timer of its own
+    case pool::Phase::connect:
     case pool::Phase::queue_full: return carriers_ + summoned_ > 1 ? 0 : SIZE_MAX;  // others are on their way with a connection
     case pool::Phase::hook:
     case pool::Phase::validation: return 1;  // like any caller's

@@ -58,6 +58,10 @@ std::string BudgetKeeper::refusal(std::uint32_t workers) const {
   return {};
 }
 
+bool BudgetKeeper::decided() const noexcept {
+  return std::all_of(states_.begin(), states_.end(), [](const State& state) { return state.decided; });
+}
+
 BudgetKeeper::Answer BudgetKeeper::wish(std::uint32_t server, std::uint32_t total, std::uint32_t workers) {
   shm::Server& s = segment_.servers()[server];
   budget::Request r = budget::request_of(s, std::max(workers, 1u));

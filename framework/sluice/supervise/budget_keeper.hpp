@@ -22,6 +22,8 @@ class BudgetKeeper {
 
   // May this many workers run? "" or the refusal with its arithmetic.
   std::string refusal(std::uint32_t workers) const;
+  // Every server's budget is in force: none waits for its first answer.
+  bool decided() const noexcept;
 
   // ctl budget set: another total from the next tick on; 0: as configured. Refused with the arithmetic, or told what will happen.
   struct Answer {

@@ -87,7 +87,7 @@ void Rollout::choose(std::span<SlotMachine> slots, const std::function<bool(std:
     state_ = State::done;
     return;
   }
-  const Target& next = left_.back();
+  Target& next = left_.back();
   SlotMachine& slot = slots[next.slot];
   if (prepared_kind_ != next.kind) {
     prepared_kind_ = next.kind;
@@ -102,6 +102,8 @@ void Rollout::choose(std::span<SlotMachine> slots, const std::function<bool(std:
     }
   }
   step_ = Step::replacing;
+  // Who was renewed meanwhile needs no other life: its present one, or the next to begin, is the newcomer.
+  if (slot.generation() > next.generation) next.generation = slot.generation() - (slot.alive() ? 1 : 0);
   if (slot.state() == SlotState::failed) {  // its breaker is closed again: somebody asked
     slot.unwant();
     slot.want(next.kind);

@@ -19,7 +19,7 @@ class Rollout {
  public:
   // Which workers: all, those of a kind, or the one in a slot.
   struct Whom {
-    std::optional<std::uint32_t> kind, slot;
+    std::optional<std::uint32_t> kind = {}, slot = {};
   };
   // "" or why it cannot begin: there is no such worker. REQUIRES: !running()
   std::string begin(const Whom& whom, std::span<const SlotMachine> slots);

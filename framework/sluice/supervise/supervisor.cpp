@@ -111,7 +111,7 @@ void Supervisor::step_rollout() {
   if (!rollout_.running()) return;
   if (stopping_) rollout_.abandon();
   const std::uint32_t before = rollout_.replaced();
-  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.refusal(workers).empty(); });
+  rollout_.step(slots_, [this](std::uint32_t workers) { return keeper_.decided() && keeper_.refusal(workers).empty(); });
   std::string line = text("rolling restart ", rollout_.number(), rollout_.state() == Rollout::State::done ? " done: " : ": ", rollout_.text());
   if (const auto culprit = rollout_.culprit()) {
     if (const std::string why = segment_.slots()[*culprit].reason.get(); !why.empty()) line += text(": ", why);

@@ -172,7 +172,7 @@ TEST_CASE("A session that sleeps on after its worker was killed is ended by the 
   CHECK(eventually(5s, [&] { return sleeping_session(*server, cluster) == 0; }));
   CHECK(wait_agreement(cluster, server, 5s) == "");
   CHECK(main_server(cluster).at("sessions_ended") == 1);
-  CHECK(main_server(cluster).at("permits_confirmed") == confirmed + 1);
+  CHECK(eventually(5s, [&] { return main_server(cluster).at("permits_confirmed") == confirmed + 1; }));
   CHECK(cluster.metric("sluice_budget_sessions_ended_total{server=\"main\"}") == 1);
   CHECK(cluster.metric("sluice_budget_permits_confirmed_total{server=\"main\"}") == confirmed + 1);
   check_clean_end(cluster, server);

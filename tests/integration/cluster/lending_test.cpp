@@ -99,13 +99,16 @@ namespace {
 bool nothing_is_lent(const std::vector<std::string>& flags) {
   PostgresServer* server = postgres();
   if (!server) return true;
-  Cluster cluster({.application = "testapp", .workers = "2", .url = server->url(), .flags = flags});
+  std::vector<std::string> patient = flags;
+  patient.insert(patient.end(), {"--pools.main.acquire_timeout", "60s"});
+  Cluster cluster({.application = "testapp", .workers = "2", .url = server->url(), .flags = patient});
   SHOW_LOG_OF(cluster);
   REQUIRE(limits(cluster) == std::vector<int>{6, 6});
-  Holders warm(cluster, 1, 6, 2000);
+  const int hold = static_cast<int>(to_millis(scaled(2s)));
+  Holders warm(cluster, 1, 6, hold);
   REQUIRE(eventually(10s, [&] { return held_by_slot(cluster)[1] == 6; }));
   CHECK(warm.join() == 0);
-  Holders busy(cluster, 0, 7, 2000);
+  Holders busy(cluster, 0, 7, hold);
   REQUIRE(eventually(10s, [&] { return held_by_slot(cluster)[0] >= 6; }));
   const bool kept = always(1s, [&] {
     const auto held = held_by_slot(cluster);

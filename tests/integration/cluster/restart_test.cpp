@@ -64,7 +64,7 @@ TEST_CASE("A newcomer that never becomes ready is given up, and the old workers 
   std::string trouble;
   SUBCASE("it dies") { trouble = "die"; }
   SUBCASE("it hangs in start()") { trouble = "hang"; }
-  Troubled t({"--boot_timeout", "5s"});
+  Troubled t({"--boot_timeout", std::to_string(to_millis(scaled(5s))) + "ms"});
   Cluster& cluster = *t.cluster;
   SHOW_LOG_OF(cluster);
   Load load(cluster.http_port(), {.targets = {"/ping"}});

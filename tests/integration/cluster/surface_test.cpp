@@ -136,7 +136,7 @@ TEST_CASE("ctl permits keeps a killed worker's slot, life, session and line for 
 
   const TimePoint killed = Clock::now();
   kill_life(cluster, 0);
-  std::jthread next([&] { CHECK(cluster.try_get("/hold/main?ms=2000", 10s).status == 200); });
+  std::jthread next([&] { CHECK(cluster.try_get("/hold/main?ms=" + std::to_string(to_millis(scaled(2s))), 10s).status == 200); });
   nlohmann::json held;
   CHECK(eventually(5s, [&] {
     for (const auto& permit : cluster.ctl_json({"permits"}))

@@ -232,7 +232,7 @@ TEST_CASE("SQLite: a transaction that finds the file locked by others until its 
   const TemporaryDirectory directory;
   config::Pool options = RealDatabase::with_url("sqlite:" + directory.path() + "/test.db");
   RealDatabase others(options);
-  options.statement_timeout = 50ms;
+  options.statement_timeout = scaled(50ms);
   RealDatabase t(options);
   std::optional<sql::Transaction> writer;
   auto lock = [&]() -> awaitable<void> {

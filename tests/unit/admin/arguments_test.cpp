@@ -80,7 +80,12 @@ TEST_CASE("help names every command, and each command's own options") {
 }
 
 TEST_CASE("a restart is of every worker, of a kind or of a slot") {
-  const auto target = [](std::vector<std::string> values) { return parse_restart({.command = "restart", .values = std::move(values)}); };
+  const auto target = [](std::vector<std::string> values) {
+    Invocation asked;
+    asked.command = "restart";
+    asked.values = std::move(values);
+    return parse_restart(asked);
+  };
   CHECK(target({}).kind == "");
   CHECK_FALSE(target({}).slot);
   CHECK(target({"web"}).kind == "web");

@@ -10,6 +10,10 @@ TEST_CASE("What PostgreSQL quotes of data is hidden, up to the last quote") {
   CHECK(hidden("invalid input syntax for type integer: \"a \"b\" c\"") == "invalid input syntax for type integer: (value hidden)");
   CHECK(hidden("value \"99999999999\" is out of range for type integer") == "value (value hidden) is out of range for type integer");
   CHECK(hidden("cut in the middle: \"hunter2") == "cut in the middle: (value hidden)");
+  // As translations quote.
+  CHECK(hidden("ungültige Eingabesyntax für Typ integer: »hunter2«") == "ungültige Eingabesyntax für Typ integer: (value hidden)");
+  CHECK(hidden("syntaxe en entrée invalide pour le type integer : « hunter2 »") == "syntaxe en entrée invalide pour le type integer : (value hidden)");
+  CHECK(hidden("la sintaxis de entrada no es válida para tipo integer: «hunter2» aquí") == "la sintaxis de entrada no es válida para tipo integer: (value hidden) aquí");
   CHECK(hidden("division by zero") == "division by zero");
   CHECK(hidden("invalid byte sequence for encoding \"UTF8\": 0xc3 0x28") == "invalid byte sequence for encoding (value hidden): (value hidden)");
   CHECK(hidden("character with byte sequence 0xe2 0x82 in encoding \"UTF8\" has no equivalent") ==

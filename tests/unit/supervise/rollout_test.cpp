@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 using namespace sluice;
@@ -35,7 +36,7 @@ struct Fleet {
       SlotMachine& slot = slots[i];
       const Command command = slot.step(now, 0s);
       if (command == Command::start) slot.started(now);
-      else if (command == Command::drain) drained.push_back(i), slot.ended(now, slot.generation(), ExitReason::stopped, Blame::own, 0.5);
+      else if (command == Command::drain) { drained.push_back(i); slot.ended(now, slot.generation(), ExitReason::stopped, Blame::own, 0.5); }
       else if (slot.state() == SlotState::starting && i == fails) slot.ended(now, slot.generation(), ExitReason::error, Blame::own, 0.5);
       else if (slot.state() == SlotState::starting) slot.ready(now, slot.generation());
       serving += slot.state() == SlotState::ready;
@@ -162,6 +163,21 @@ TEST_CASE("who crashed and came back meanwhile is not replaced again, and who wa
   CHECK(f.slots[1].generation() == 2);
   CHECK(f.slots[2].generation() == 1);
   CHECK(f.slots[2].state() == SlotState::empty);
+}
+
+TEST_CASE("who died twice by itself before its turn is no failed newcomer") {
+  Fleet f({0, 0, 0}, 3);
+  REQUIRE(f.rollout.begin({}, f.slots) == "");
+  for (std::uint64_t generation : {1, 2}) {
+    f.slots[2].ended(f.now, generation, ExitReason::signal, Blame::own, 0.5);
+    f.slots[2].started(f.now);
+  }
+  SUBCASE("it boots now") {}
+  SUBCASE("it backs off now") { f.slots[2].ended(f.now, 3, ExitReason::signal, Blame::own, 0.5); }
+  REQUIRE(f.finish());
+  CHECK(f.rollout.state() == Rollout::State::done);
+  CHECK(f.rollout.replaced() == 3);
+  CHECK(f.slots[2].state() == SlotState::ready);
 }
 
 TEST_CASE("scaling during a rolling restart neither counts nor removes the additional worker") {

@@ -27,7 +27,7 @@ const char* remedy(unsigned code) {
 
 // The server quotes the offending value in these; it may be a parameter. SQLSTATE 22… is about data, so what is new there may quote too.
 bool quotes_value(unsigned code, std::string_view sqlstate) {
-  static constexpr std::array<unsigned, 17> quoting = {1062, 1115, 1231, 1292, 1298, 1300, 1366, 1367, 1411,
+  static constexpr std::array<unsigned, 18> quoting = {1062, 1105, 1115, 1231, 1292, 1298, 1300, 1366, 1367, 1411,
                                                        1525, 1526, 1586, 1690, 1761, 1762, 1918, 3140};
   static constexpr std::array<unsigned, 3> naming = {1264, 1265, 1406};  // the column only
   if (std::find(quoting.begin(), quoting.end(), code) != quoting.end()) return true;

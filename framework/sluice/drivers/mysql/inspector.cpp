@@ -98,7 +98,7 @@ awaitable<bool> MysqlInspector::absent(std::uint64_t session, std::uint64_t birt
 awaitable<bool> MysqlInspector::end(const pool::SeenSession& session, Deadline deadline) {
   if (session.birth != session_birth()) co_return false;
   const int code = co_await kill("KILL CONNECTION", session.session, deadline);
-  if (code == of_another_user) throw pool::Forbidden(text("session ", session.session, " is another user's: GRANT CONNECTION ADMIN ON *.* TO this pool's user"));
+  if (code == of_another_user) throw pool::Forbidden(text("session ", session.session, " is another user's: GRANT CONNECTION ADMIN (MySQL: CONNECTION_ADMIN) ON *.* TO this pool's user"));
   if (code != 0 && code != unknown_thread) throw Error(text("the server refuses to end session ", session.session, " [", code, "]"));
   co_return code == 0;
 }

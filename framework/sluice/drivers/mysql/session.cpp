@@ -121,10 +121,10 @@ awaitable<void> MysqlSession::begin(sql::TransactionOptions options, Deadline de
   const Turn turn(*this, sql);
   if (in_transaction() || began_)
     throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0, "a transaction is open on this connection already");
-  bool changed = state_changed_;
+  const bool changed = state_changed_;
   if (options.isolation != sql::Isolation::standard) {
     // In force for the next transaction, whoever begins it: until that is ours the session is changed.
-    changed = std::exchange(state_changed_, true);
+    state_changed_ = true;
     const std::string level = sluice::text("SET TRANSACTION ISOLATION LEVEL ", sql::to_sql(options.isolation));
     co_await text(level, false, sql::Phase::execute, deadline);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace sluice::postgres {
 namespace {
@@ -24,6 +25,19 @@ bool occurs(std::string_view name, std::string_view in) {
   return false;
 }
 
+// The first and the last quotation mark of any translation of the server's messages.
+std::pair<std::size_t, std::size_t> quoted(std::string_view message) {
+  std::size_t begin = message.npos, end = 0, marks = 0;
+  for (const std::string_view mark : {"\"", "»", "«", "„", "“", "”"}) {
+    for (std::size_t at = message.find(mark); at != message.npos; at = message.find(mark, at + mark.size())) {
+      begin = std::min(begin, at);
+      end = std::max(end, at + mark.size());
+      ++marks;
+    }
+  }
+  return {begin, marks == 1 ? message.size() : end};  // one alone: the message was cut in the middle
+}
+
 }  // namespace
 
 std::string hide_values(std::string message, std::string_view sqlstate, const std::vector<std::string>& known) {
@@ -32,9 +46,10 @@ std::string hide_values(std::string message, std::string_view sqlstate, const st
   const auto is_known = [&](std::string_view name) {
     return name.empty() || std::any_of(known.begin(), known.end(), [&](const std::string& text) { return occurs(name, text); });
   };
-  for (std::size_t begin = message.find('"'); begin != message.npos;) {
+  if (const auto [begin, end] = data ? quoted(message) : std::pair(message.npos, message.npos); begin != message.npos) message.replace(begin, end - begin, hidden);
+  for (std::size_t begin = data ? message.npos : message.find('"'); begin != message.npos;) {
     const std::size_t end = message.find('"', begin + 1);
-    if (!data && end != message.npos && is_known(std::string_view(message).substr(begin + 1, end - begin - 1))) {
+    if (end != message.npos && is_known(std::string_view(message).substr(begin + 1, end - begin - 1))) {
       begin = message.find('"', end + 1);
       continue;
     }

@@ -16,7 +16,7 @@ int system_reason(sqlite3* db, int code) noexcept {
   if ((code & 0xff) != SQLITE_IOERR) return 0;
   int reason = sqlite3_system_errno(db);
   sqlite3_file* log = nullptr;
-  if (reason == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods)
+  if (reason == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods && log->pMethods->xFileControl)
     log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &reason);
   if (reason == 0) sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &reason);
   return reason;

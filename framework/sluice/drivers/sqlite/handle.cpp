@@ -225,7 +225,7 @@ void Handle::require_live_transaction(const std::string& sql) const {
 void Handle::refuse_open_transaction(const std::string& sql) {
   if (autocommit()) return;
   rollback();
-  throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0,
+  throw sql::SqlError(sql::Phase::execute, sql::Class::other, "25001", 0,
                       text("rolled back: a statement outside of begin() opened a transaction (in: ", sql::shorten(sql), ")"), sql::shorten(sql));
 }
 
