@@ -183,7 +183,7 @@ TEST_CASE("more connections than the worker's share can ever give are refused at
     TestWaiter& w = acquire(t, Priority::normal, 4);
     REQUIRE(w.error);
     CHECK(w.error->phase() == Phase::too_many);
-    CHECK(std::string(w.error->what()).find("the maximum is 3") != std::string::npos);
+    CHECK(std::string(w.error->what()).find("the maximum is now 3") != std::string::npos);
     CHECK(t.effects.connects.empty());
     CHECK_FALSE(acquire(t, Priority::normal, 3).error);
   }
