@@ -30,7 +30,7 @@ TEST_CASE("several readers run at the same time, each in its snapshot, while a w
     co_await one.begin(true);
     co_await other.begin(true);
     sql::Statement rows("SELECT n FROM t", {});
-    const auto piece = co_await one.session().open_stream(std::move(rows), Deadline::after(60s), Deadline::never());  // half-read
+    auto piece = co_await one.session().open_stream(std::move(rows), Deadline::after(60s), Deadline::never());  // half-read
     const sql::Rows before = co_await other.run("SELECT count(*) FROM t");
     CHECK(before[0][0].as<int>() == 2000);
     co_await writer.begin();
@@ -47,6 +47,7 @@ TEST_CASE("several readers run at the same time, each in its snapshot, while a w
       if (more) streamed += set->row_count;
     }
     CHECK(streamed == 2000);
+    piece.reset();
     co_await one.commit();
     co_await other.commit();
     const sql::Rows after = co_await other.run("SELECT count(*) FROM t");
