@@ -53,7 +53,7 @@ std::uint32_t kind_index(const shm::Segment& segment, const std::string& name) {
     list += text(i ? ", " : "", kinds.back());
   }
   const std::string_view near = closest(name, kinds.data(), kinds.data() + kinds.size());
-  usage(text("unknown worker kind \"", name, "\"", near.empty() ? "" : text("; did you mean \"", near, "\"?"), " This application has: ", list));
+  usage(text("unknown worker kind \"", name, "\"", near.empty() ? "." : text("; did you mean \"", near, "\"?"), " This application has: ", list));
 }
 
 }  // namespace
