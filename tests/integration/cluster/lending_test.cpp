@@ -104,7 +104,7 @@ bool nothing_is_lent(const std::vector<std::string>& flags) {
   Cluster cluster({.application = "testapp", .workers = "2", .url = server->url(), .flags = patient});
   SHOW_LOG_OF(cluster);
   REQUIRE(limits(cluster) == std::vector<int>{6, 6});
-  const int hold = static_cast<int>(to_millis(scaled(2s)));
+  const int hold = static_cast<int>(to_millis(1500ms + scaled(500ms)));  // the seventh waits for one hold and holds for another
   Holders warm(cluster, 1, 6, hold);
   REQUIRE(eventually(10s, [&] { return held_by_slot(cluster)[1] == 6; }));
   CHECK(warm.join() == 0);

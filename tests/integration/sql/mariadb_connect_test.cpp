@@ -163,7 +163,6 @@ TEST_CASE("MariaDB: a server that never answers ends the connect at its deadline
 
 TEST_CASE("MariaDB: a cancelled connect leaves no session") {
   if (!MariaDbServer::require()) return;
-  // A server of its own: MariaDB sometimes resets a TLS connect that it serves on a thread whose last handshake was broken off.
   MariaDbOptions secure;
   secure.ssl = true;
   MariaDbServer server(secure);

@@ -67,7 +67,8 @@ TEST_CASE("A pool below its size opens connections for waiting reads as for anyb
   if (!PostgresServer::require()) return;
   Travellers party({}, 4);
   party.know_with(nap, 0.0);
-  for (int i = 0; i < 4; ++i) party.ask(nap, 0.3);
+  const double seconds = std::chrono::duration<double>(scaled(300ms)).count();  // longer than it takes to connect
+  for (int i = 0; i < 4; ++i) party.ask(nap, seconds);
   REQUIRE(party.until([] { return running_sleeps() == 4; }));
   REQUIRE(party.all_end());
   CHECK(party.t.stats.connects.get() == 4);

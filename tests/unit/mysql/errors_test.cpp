@@ -60,6 +60,12 @@ TEST_CASE("a failed connect left nothing only if the server was not reached, or 
   for (const unsigned code : {1045u, 1049u, 2013u, 2026u, 1203u, 1129u}) CHECK_FALSE(connect_cause({code, "HY000", "x"}, "main").released);
   CHECK(connect_cause({1045, "28000", "Access denied"}, "main").permanent);
   CHECK_FALSE(connect_cause({2013, "HY000", "Lost"}, "main").permanent);
+  CHECK(connect_cause({2026, "HY000", "TLS/SSL error: certificate verify failed"}, "main").permanent);
+  for (const char* broke : {"TLS/SSL error: Connection reset by peer (104)", "TLS/SSL error: Broken pipe (32)", "TLS/SSL error: unexpected eof while reading"}) {
+    const ConnectCause cause = connect_cause({2026, "HY000", broke}, "main");
+    CHECK_FALSE(cause.permanent);
+    CHECK(cause.text == std::string(broke) + " [2026]");
+  }
   CHECK(connect_cause({2002, "HY000", "Can't connect"}, "main").text ==
         "Can't connect [2002]; is the server running, and is the port or socket right? (pool main)");
 }

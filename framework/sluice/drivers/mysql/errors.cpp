@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 
 namespace sluice::mysql {
 namespace {
@@ -23,6 +24,15 @@ const char* remedy(unsigned code) {
     case 2026: return "check sslmode, tls_ca and the names in the server's certificate";
     default: return nullptr;
   }
+}
+
+// The library gives a connection that broke in the TLS handshake the code of a refused certificate; the system's words tell them apart.
+bool broke_in_handshake(const Report& report) {
+  if (report.code != 2026) return false;
+  for (const std::errc broken : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::connection_aborted, std::errc::timed_out}) {
+    if (report.message.find(std::make_error_code(broken).message()) != std::string::npos) return true;
+  }
+  return report.message.find("unexpected eof") != std::string::npos;
 }
 
 // The server quotes the offending value in these; it may be a parameter. SQLSTATE 22… is about data, so what is new there may quote too.
@@ -151,9 +161,10 @@ ConnectCause connect_cause(const Report& report, const std::string& pool) {
   cause.text = report.message.empty() ? "unknown reason" : report.message;
   for (char& c : cause.text) c = c == '\n' ? ' ' : c;
   cause.text += text(" [", report.code, "]");
-  if (const char* what_to_do = remedy(report.code)) cause.text += text("; ", what_to_do, " (pool ", pool, ")");
+  const bool broke = broke_in_handshake(report);
+  if (const char* what_to_do = broke ? nullptr : remedy(report.code)) cause.text += text("; ", what_to_do, " (pool ", pool, ")");
   static constexpr std::array<unsigned, 5> permanent = {1044, 1045, 1049, 1698, 2026};
-  cause.permanent = std::find(permanent.begin(), permanent.end(), report.code) != permanent.end();
+  cause.permanent = !broke && std::find(permanent.begin(), permanent.end(), report.code) != permanent.end();
   // 2005: the name does not resolve. 1040 is answered instead of making a session. Everything else met a server that may hold one.
   static constexpr std::array<unsigned, 4> released = {1040, 2002, 2003, 2005};
   cause.released = std::find(released.begin(), released.end(), report.code) != released.end();
