@@ -6,7 +6,6 @@
 #include <sluice/pool/shell.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -72,15 +71,5 @@ struct LeaseWaiter final : Waiter {
     Handler handler;  // from its initiation until it is taken
   };
 };
-
-// Resumes who waited, in its own executor.
-inline void complete(const asio::io_context& loop, LeaseWaiter::Handler handler, std::exception_ptr failed, Lease lease) {
-  const asio::any_io_executor executor = handler.get_executor();
-  const auto* own = executor.target<asio::io_context::executor_type>();
-  if (own && &own->context() == &loop) return std::move(handler)(std::move(failed), std::move(lease));
-  asio::dispatch(executor, [handler = std::move(handler), failed = std::move(failed), lease = std::move(lease)]() mutable {
-    std::move(handler)(std::move(failed), std::move(lease));
-  });
-}
 
 }  // namespace sluice::pool

@@ -1,5 +1,6 @@
 // Taking leases: without a wait where that is possible, else as a waiter in the core's queue.
 #include <sluice/core/log.hpp>
+#include <sluice/core/resume.hpp>
 #include <sluice/core/task.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/pool/lease_waiter.hpp>
@@ -159,7 +160,7 @@ void PoolShell::refuse(Waiter& waiter, PoolError error) {
   }
   refused.disarm();
   asio::post(loop_, [self = ShellRef(this), handler = refused.take_handler(), failed = std::make_exception_ptr(std::move(error))]() mutable {
-    complete(self->loop_, std::move(handler), std::move(failed), Lease());
+    resume(self->loop_, std::move(handler), std::move(failed), Lease());
   });
 }
 
@@ -180,7 +181,7 @@ void PoolShell::deliver() {
   answered_.pop_front();
   if (!answered_.empty()) deliver_next();  // first: what is resumed may throw
   Lease lease = waiter.take_lease();
-  complete(loop_, waiter.take_handler(), nullptr, std::move(lease));
+  resume(loop_, waiter.take_handler(), nullptr, std::move(lease));
 }
 
 void PoolShell::interrupt(PoolEntry& entry) noexcept { connector_->interrupt(*entry.connection); }

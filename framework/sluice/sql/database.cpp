@@ -118,7 +118,9 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
 }
 
 awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, boost::source_location where) {
-  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
+  const std::shared_ptr<KnownText> known = pipeline_ ? pipeline_->look_up(statement.sql) : nullptr;
+  StatementWatch::Running running = known ? StatementWatch::Running(*watch_, *known, &statement.parameters)
+                                          : StatementWatch::Running(*watch_, statement.sql, &statement.parameters);
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   if (connector_->gathers(statement)) {
     const std::shared_ptr<Gathering> held = co_await gather(overall, where);
@@ -128,7 +130,6 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
     co_return rows;
   }
   pool::Lease lease;
-  const std::shared_ptr<KnownText> known = pipeline_ ? pipeline_->look_up(statement.sql) : nullptr;
   if (known && known->sharing != Sharing::none && known->quick()) {
     if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
     lease = pool_->try_acquire(where);

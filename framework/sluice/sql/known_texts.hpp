@@ -15,6 +15,7 @@
 namespace sluice::sql {
 
 struct KnownText {
+  std::string text;
   Sharing sharing = Sharing::none;
   bool measured = false;
   Duration takes{};  // on a connection of its own, lately
@@ -47,17 +48,16 @@ class KnownTexts {
       return known->second;
     if (texts_.size() >= capacity_) texts_.clear();
     auto fresh = std::make_shared<KnownText>();
+    fresh->text = text;
     fresh->sharing = judge(text);
-    return texts_.emplace(std::string(text), std::move(fresh)).first->second;
+    const std::string_view key = fresh->text;
+    return texts_.emplace(key, std::move(fresh)).first->second;
   }
   std::size_t size() const noexcept { return texts_.size(); }
 
  private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
   std::size_t capacity_;
-  std::unordered_map<std::string, std::shared_ptr<KnownText>, Hash, std::equal_to<>> texts_;
+  std::unordered_map<std::string_view, std::shared_ptr<KnownText>> texts_;  // keys live in the values
 };
 
 // The even part of one connection, if so many carry, of statements that wait: a few are spread, so that they run side by side.

@@ -1,7 +1,9 @@
 #include <sluice/core/log.hpp>
+#include <sluice/core/resume.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/sql/pipeline.hpp>
 
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -28,28 +30,64 @@ constexpr Duration farewell = 2500ms;
 
 Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.connection()); }
 
+// What a caller throws out of its coroutine is the loop's to see, and no other caller's.
+template <class Handler>
+void go_on(asio::io_context& loop, Handler caller) {
+  try {
+    resume(loop, std::move(caller));
+  } catch (...) {
+    asio::post(loop, [failure = std::current_exception()] { std::rethrow_exception(failure); });
+  }
+}
+
 }  // namespace
 
-struct Pipeline::Traveller : GroupMember {
+struct Pipeline::Traveller : GroupMember, TravellerHook {
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+
   std::shared_ptr<KnownText> text;
-  Deadline overall;  // of the call
+  Deadline overall;   // of the call
+  Deadline boarding;  // until it has a connection
   TimePoint since{};
   Duration timeout{};  // of the statement once it travels, where the call brings none; 0: none
   unsigned tries = 0;
   bool over = false;                           // its outcome is its caller's to see
   Session* session = nullptr;                  // while it travels
-  asio::steady_timer* caller = nullptr;        // what its caller waits on; null: nobody does
+  std::optional<Handler> caller;               // resumes the one who waits; none: nobody does
   StatementWatch::Running* running = nullptr;  // the caller's
   boost::source_location where;
 
-  TimePoint patient_until(Deadline boarding) const noexcept {
+  TimePoint patient_until() const noexcept {
     if (!session) return boarding.at;
     return deadline.is_never() ? deadline.at : deadline.at + farewell;
   }
-  void end(Outcome how) {
+  void end(Outcome how) noexcept {
     outcome = how;
     over = true;
-    if (caller) caller->cancel();
+  }
+  Handler take_caller() noexcept {
+    if (auto slot = asio::get_associated_cancellation_slot(*caller); slot.is_connected()) slot.clear();
+    Handler taken = std::move(*caller);
+    caller.reset();
+    return taken;
+  }
+};
+
+// What a caller awaits: its traveller holds the handler until somebody takes it.
+struct Pipeline::Wait {
+  Traveller* traveller;
+
+  void operator()(Traveller::Handler&& handler) const {
+    traveller->caller.emplace(std::move(handler));
+    auto slot = asio::get_associated_cancellation_slot(*traveller->caller);
+    if (!slot.is_connected()) return;
+    slot.assign([this_one = traveller](asio::cancellation_type) {
+      if (!this_one->caller) return;
+      Traveller::Handler cancelled = std::move(*this_one->caller);
+      this_one->caller.reset();
+      const auto executor = cancelled.get_executor();
+      asio::post(executor, std::move(cancelled));
+    });
   }
 };
 
@@ -72,6 +110,8 @@ Pipeline::Pipeline(pool::Pool& pool, const SqlConnector& connector)
       all_(pool.options().pipeline == config::Pipeline::all),
       most_(pool.options().pipeline_group),
       patience_(pool.options().pipeline_patience) {}
+
+Pipeline::~Pipeline() = default;
 
 std::shared_ptr<KnownText> Pipeline::look_up(std::string_view sql) {
   if (sql.size() > longest_text) return nullptr;
@@ -107,30 +147,28 @@ awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& stat
                                  StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows) {
   self->refuse_if_full();
   const auto executor = co_await asio::this_coro::executor;
+  self->belong_to(executor);
   const Duration longest = self->pool_->options().acquire_timeout;
   const auto traveller = std::make_shared<Traveller>();
   traveller->statement = std::move(statement);
   traveller->text = std::move(known);
   traveller->overall = overall;
   traveller->since = Clock::now();
+  traveller->boarding = longest > Duration::zero() ? earlier(overall, Deadline{traveller->since + longest}) : overall;
   traveller->timeout = self->pool_->options().statement_timeout;
   traveller->running = &running;
   traveller->where = where;
-  const Deadline boarding = longest > Duration::zero() ? earlier(overall, Deadline{traveller->since + longest}) : overall;
-  asio::steady_timer timer(executor);
-  traveller->caller = &timer;
   const Seat seat(*self, traveller);
+  self->present_.push_back(*traveller);
   self->waiting_.push_back(traveller);
+  self->ring_by(traveller->boarding.at);
   self->summon(executor, where);
-  while (!traveller->over) {
-    timer.expires_at(traveller->patient_until(boarding));
-    error_code ignored;
-    co_await timer.async_wait(asio::redirect_error(use_awaitable, ignored));
-    if (traveller->over) break;
+  const Wait wait{traveller.get()};
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(wait, use_awaitable);
+  if (!traveller->over) {
     const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
-    const TimePoint now = Clock::now();
-    if (now >= traveller->patient_until(boarding)) self->throw_late(*traveller, now);
+    self->throw_late(*traveller, Clock::now());
   }
   if (traveller->outcome == GroupMember::Outcome::failed) std::rethrow_exception(traveller->failure);
   if (traveller->outcome != GroupMember::Outcome::done) {
@@ -144,8 +182,12 @@ awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& stat
 // The caller of this one is gone or served. On the way it cannot be called back: its result is dropped, and if it is late the server is
 // told to end it. A short moment is given, because most are done by then.
 void Pipeline::leave(const Ticket& ticket) noexcept {
-  ticket->caller = nullptr;
+  ticket->unlink();
   ticket->running = nullptr;
+  if (present_.empty() && alarm_) {
+    alarm_->cancel();
+    rings_ = TimePoint::max();
+  }
   if (ticket->over) return;
   if (ticket->session) {
     ticket->deadline = earlier(ticket->deadline, Deadline::after(10ms));
@@ -153,6 +195,53 @@ void Pipeline::leave(const Ticket& ticket) noexcept {
     return;
   }
   std::erase(waiting_, ticket);
+}
+
+// ---- time
+
+void Pipeline::belong_to(const asio::any_io_executor& executor) {
+  if (loop_) return;
+  loop_ = &static_cast<asio::io_context&>(asio::query(executor, asio::execution::context));
+  alarm_.emplace(*loop_);
+  asio::use_service<LoopEnd>(*loop_).tell(weak_from_this());
+}
+
+// One alarm for all who wait: it is set for the earliest deadline that it knows of, and looks who is late when it rings.
+void Pipeline::ring_by(TimePoint at) {
+  if (at >= rings_) return;
+  rings_ = at;
+  alarm_->expires_at(at);
+  alarm_->async_wait([weak = weak_from_this()](const error_code& error) {
+    const std::shared_ptr<Pipeline> self = weak.lock();
+    if (!error && self) self->ring();
+  });
+}
+
+void Pipeline::ring() {
+  rings_ = TimePoint::max();
+  const TimePoint now = Clock::now();
+  TimePoint next = TimePoint::max();
+  std::vector<Traveller::Handler> late;
+  for (Traveller& traveller : present_) {
+    if (!traveller.caller) continue;
+    const TimePoint until = traveller.patient_until();
+    if (until <= now)
+      late.push_back(traveller.take_caller());
+    else
+      next = std::min(next, until);
+  }
+  ring_by(next);
+  for (Traveller::Handler& handler : late) go_on(*loop_, std::move(handler));
+}
+
+// Waiting coroutines hold this object, and it holds them: without a loop nobody else would end either.
+void Pipeline::loop_ended() noexcept {
+  std::vector<Traveller::Handler> ended;
+  for (Traveller& traveller : present_) {
+    traveller.over = true;
+    if (traveller.caller) ended.push_back(traveller.take_caller());
+  }
+  alarm_.reset();
 }
 
 // ---- carriers
@@ -262,6 +351,7 @@ awaitable<void> Pipeline::perform(std::shared_ptr<Pipeline> self, pool::Lease& l
     ticket->deadline = ticket->overall.is_never() && ticket->timeout > Duration::zero() ? Deadline{began + ticket->timeout} : ticket->overall;
     chained = chained || ticket->text->sharing == Sharing::chain;
     if (ticket->running) ticket->running->on(session);
+    self->ring_by(ticket->patient_until());
     members.push_back(ticket.get());
   }
   std::exception_ptr failure;
@@ -296,9 +386,18 @@ void Pipeline::arrive(Party& party, Duration took) {
     if (ticket->outcome == Outcome::again && !ticket->caller) ticket->over = true;  // nobody wants it any more
     if (ticket->outcome == Outcome::again && ticket->caller && ++ticket->tries <= most_tries) {
       waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), ticket);  // they came first
+      ring_by(ticket->patient_until());
       continue;
     }
-    if (!ticket->over) ticket->end(ticket->outcome);
+    ticket->over = true;
+  }
+  tell(party);
+}
+
+// Callers go on inside of this call, until they wait again.
+void Pipeline::tell(const Party& party) {
+  for (const Ticket& ticket : party) {
+    if (ticket->over && ticket->caller) go_on(*loop_, ticket->take_caller());
   }
 }
 
@@ -315,12 +414,14 @@ std::size_t Pipeline::concerned_by(pool::Phase phase) const noexcept {
 }
 
 void Pipeline::fail(const std::exception_ptr& failure, std::size_t how_many) {
+  Party failed;
   for (; how_many > 0 && !waiting_.empty(); --how_many) {
-    const Ticket ticket = std::move(waiting_.front());
+    failed.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    ticket->failure = failure;
-    ticket->end(GroupMember::Outcome::failed);
+    failed.back()->failure = failure;
+    failed.back()->end(GroupMember::Outcome::failed);
   }
+  tell(failed);
 }
 
 }  // namespace sluice::sql

@@ -10,24 +10,28 @@
 #pragma once
 
 #include <sluice/core/asio.hpp>
+#include <sluice/core/loop_end.hpp>
 #include <sluice/pool/pool.hpp>
 #include <sluice/sql/known_texts.hpp>
 #include <sluice/sql/session.hpp>
 #include <sluice/sql/statement_watch.hpp>
 
 #include <boost/assert/source_location.hpp>
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace sluice::sql {
 
-class Pipeline : public std::enable_shared_from_this<Pipeline> {
+class Pipeline final : public LoopListener, public std::enable_shared_from_this<Pipeline> {
  public:
   // Both must outlive whoever waits here.
   Pipeline(pool::Pool& pool, const SqlConnector& connector);
+  ~Pipeline();
 
   // What is known of the statement's text, judged by what the options allow.
   std::shared_ptr<KnownText> look_up(std::string_view sql);
@@ -39,15 +43,22 @@ class Pipeline : public std::enable_shared_from_this<Pipeline> {
                                 StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows);
 
   std::size_t waiting() const noexcept { return waiting_.size(); }
+  void loop_ended() noexcept override;
 
  private:
   struct Traveller;
+  struct Wait;
   class Seat;
+  using TravellerHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
   using Ticket = std::shared_ptr<Traveller>;
   using Party = std::vector<Ticket>;
 
   void refuse_if_full() const;
   void leave(const Ticket& ticket) noexcept;
+  // The loop of the first call is that of all.
+  void belong_to(const asio::any_io_executor& executor);
+  void ring_by(TimePoint at);
+  void ring();
   // `executor`: anybody's of this loop.
   void summon(const asio::any_io_executor& executor, boost::source_location where);
   static awaitable<void> carry(std::shared_ptr<Pipeline> self, boost::source_location where);
@@ -55,6 +66,7 @@ class Pipeline : public std::enable_shared_from_this<Pipeline> {
   Party take();
   static Duration together(const Party& party) noexcept;
   void arrive(Party& party, Duration took);
+  void tell(const Party& party);
   std::size_t concerned_by(pool::Phase phase) const noexcept;
   void fail(const std::exception_ptr& failure, std::size_t how_many);
   [[noreturn]] void throw_late(const Traveller& traveller, TimePoint now) const;
@@ -67,6 +79,10 @@ class Pipeline : public std::enable_shared_from_this<Pipeline> {
   const Duration patience_;
   KnownTexts texts_;
   std::deque<Ticket> waiting_;
+  boost::intrusive::list<Traveller, boost::intrusive::base_hook<TravellerHook>, boost::intrusive::constant_time_size<false>> present_;  // also on the way
+  asio::io_context* loop_ = nullptr;
+  std::optional<asio::steady_timer> alarm_;
+  TimePoint rings_ = TimePoint::max();  // max: the alarm is not set
   std::uint32_t summoned_ = 0;  // carriers that wait for a connection
   std::uint32_t carriers_ = 0;  // carriers that have one
 };

@@ -65,18 +65,25 @@ shm::RunningStatement* StatementWatch::show(std::string_view sql, std::uint64_t 
   return nullptr;
 }
 
-void StatementWatch::log_slow(const std::string& sql, const std::string& parameters, Duration took, bool succeeded) const {
-  log::warning(text("slow statement on pool ", pool_, ": ", to_millis(took), " ms", succeeded ? "" : ", failed", ": ", shorten(sql),
+void StatementWatch::log_slow(std::string_view sql, const std::string& parameters, Duration took, bool succeeded) const {
+  log::warning(text("slow statement on pool ", pool_, ": ", to_millis(took), " ms", succeeded ? "" : ", failed", ": ", shorten(std::string(sql)),
                     parameters.empty() ? "" : text(" with ", parameters)));
 }
 
-StatementWatch::Running::Running(StatementWatch& watch, std::string_view sql, const std::vector<Value>* parameters) : watch_(&watch), sql_(sql) {
+StatementWatch::Running::Running(StatementWatch& watch, std::string_view sql, const std::vector<Value>* parameters)
+    : watch_(&watch), own_(sql), sql_(own_) {
+  if (watch.log_parameters_ && parameters) parameters_ = describe_parameters(*parameters);
+}
+
+StatementWatch::Running::Running(StatementWatch& watch, const KnownText& known, const std::vector<Value>* parameters)
+    : watch_(&watch), sql_(known.text) {
   if (watch.log_parameters_ && parameters) parameters_ = describe_parameters(*parameters);
 }
 
 StatementWatch::Running::Running(Running&& other) noexcept
     : watch_(std::exchange(other.watch_, nullptr)),
-      sql_(std::move(other.sql_)),
+      own_(std::move(other.own_)),
+      sql_(own_.empty() ? other.sql_ : own_),
       parameters_(std::move(other.parameters_)),
       entry_(std::exchange(other.entry_, nullptr)),
       started_(other.started_),

@@ -5,6 +5,7 @@
 
 #include <sluice/core/clock.hpp>
 #include <sluice/shm/layout.hpp>
+#include <sluice/sql/known_texts.hpp>
 #include <sluice/sql/session.hpp>
 
 #include <memory>
@@ -32,8 +33,10 @@ class StatementWatch {
   // One statement, from its construction to its end. An error unless told of its success. Movable; must not outlive the watch.
   class Running {
    public:
-    // `statement`: for the log's parameters, if they are asked for. Only the texts are kept.
+    // `parameters`: for the log, if they are asked for. Only the texts are kept.
     Running(StatementWatch& watch, std::string_view sql, const std::vector<Value>* parameters = nullptr);
+    // Nothing of the statement is kept: its text outlives this.
+    Running(StatementWatch& watch, const KnownText& known, const std::vector<Value>* parameters);
     Running(Running&& other) noexcept;
     Running& operator=(Running&&) = delete;
     ~Running();
@@ -43,7 +46,8 @@ class StatementWatch {
 
    private:
     StatementWatch* watch_;
-    std::string sql_;
+    std::string own_;
+    std::string_view sql_;  // `own_`, or what outlives this
     std::string parameters_;
     shm::RunningStatement* entry_ = nullptr;
     TimePoint started_{};
@@ -52,7 +56,7 @@ class StatementWatch {
 
  private:
   shm::RunningStatement* show(std::string_view sql, std::uint64_t session, TimePoint started) noexcept;
-  void log_slow(const std::string& sql, const std::string& parameters, Duration took, bool succeeded) const;
+  void log_slow(std::string_view sql, const std::string& parameters, Duration took, bool succeeded) const;
 
   std::string pool_;
   StatementBoard board_;

@@ -14,7 +14,8 @@ TEST_CASE("The statement cache gives up the statement that was not used for the 
   CHECK(*cache.victim() == "s2");
   cache.drop_victim();
   CHECK(cache.find("b") == nullptr);
-  CHECK(*cache.find("a") == "s1");
+  REQUIRE(cache.find("a"));
+  CHECK(cache.find("a")->name == "s1");
   CHECK_FALSE(cache.victim());
 }
 
@@ -22,6 +23,18 @@ TEST_CASE("A statement cache without room holds nothing and names no victim") {
   const StatementCache cache(0);
   CHECK_FALSE(cache.victim());
   CHECK(cache.size() == 0);
+}
+
+TEST_CASE("What is known of a statement is found with it") {
+  StatementCache cache(2);
+  cache.insert("a", "s1", true, 3u);
+  cache.insert("b", "s2");
+  REQUIRE(cache.find("a"));
+  CHECK(cache.find("a")->plain);
+  CHECK(cache.find("a")->parameters == 3u);
+  REQUIRE(cache.find("b"));
+  CHECK_FALSE(cache.find("b")->plain);
+  CHECK_FALSE(cache.find("b")->parameters);
 }
 
 TEST_CASE("Erasing and clearing forget statements, and their names may come again") {
@@ -35,5 +48,6 @@ TEST_CASE("Erasing and clearing forget statements, and their names may come agai
   cache.clear();
   CHECK(cache.size() == 0);
   cache.insert("a", "s3");
-  CHECK(*cache.find("a") == "s3");
+  REQUIRE(cache.find("a"));
+  CHECK(cache.find("a")->name == "s3");
 }

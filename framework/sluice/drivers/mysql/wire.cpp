@@ -14,22 +14,11 @@
 
 namespace sluice::mysql {
 
-// One timer per wire is what waits; handlers of the socket and the deadline both end it. Shared with handlers that may
-// still be queued when the wire is gone.
-struct Wire::Signal {
-  explicit Signal(const asio::any_io_executor& executor) : timer(executor) {}
-  asio::steady_timer timer;
-  bool ready = false;
-};
-
-Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection)
-    : connection_(connection), watched_(executor), signal_(std::make_shared<Signal>(executor)) {
+Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection) : connection_(connection), watched_(executor) {
   const int socket = static_cast<int>(mysql_get_socket(connection_));
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
   set_nonblocking(socket, true);  // without it the TLS layer blocks inside a suspended call
-  Descriptor copy = duplicate(socket);
-  watched_.assign(copy.get());
-  copy.release();
+  watched_.watch(duplicate(socket));
 }
 
 Wire::~Wire() {
@@ -40,28 +29,11 @@ Wire::~Wire() {
 }
 
 void Wire::shut_down() noexcept {
-  if (watched_.is_open()) ::shutdown(watched_.native_handle(), SHUT_RDWR);
+  if (watched_.is_open()) ::shutdown(watched_.native(), SHUT_RDWR);
 }
 
 awaitable<Wake> Wire::wait(int status, Deadline deadline) {
-  const std::shared_ptr<Signal> signal = signal_;
-  signal->ready = false;
-  signal->timer.expires_at(deadline.at);
-  const auto wake = [signal](const error_code& error) {
-    if (error == asio::error::operation_aborted) return;
-    signal->ready = true;
-    signal->timer.cancel();
-  };
-  const bool read = (status & MYSQL_WAIT_READ) != 0, write = (status & MYSQL_WAIT_WRITE) != 0;
-  if (read) watched_.async_wait(asio::posix::descriptor_base::wait_read, wake);
-  if (write) watched_.async_wait(asio::posix::descriptor_base::wait_write, wake);
-  error_code ignored;
-  co_await signal->timer.async_wait(asio::redirect_error(use_awaitable, ignored));
-  if (!signal->ready || (read && write)) watched_.cancel(ignored);
-  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) co_return Wake::cancelled;
-  if (!signal->ready && deadline.passed(Clock::now())) co_return Wake::expired;
-  co_return Wake::ready;
+  return watched_.wait((status & MYSQL_WAIT_READ) != 0, (status & MYSQL_WAIT_WRITE) != 0, deadline);
 }
 
 awaitable<bool> Wire::farewell(Deadline deadline) {
@@ -75,7 +47,7 @@ awaitable<bool> Wire::farewell(Deadline deadline) {
     }
   }
   connection_ = nullptr;
-  const int socket = watched_.native_handle();
+  const int socket = watched_.native();
   ::shutdown(socket, SHUT_WR);
   std::array<char, 4096> unread;
   for (;;) {

@@ -6,19 +6,11 @@
 // connection is lost, so the loop watches a duplicate (close-on-exec).
 #pragma once
 
-#include <sluice/core/asio.hpp>
-#include <sluice/core/clock.hpp>
-
-#include <boost/asio/posix/stream_descriptor.hpp>
-
-#include <memory>
-#include <string>
+#include <sluice/core/watched_socket.hpp>
 
 struct st_mysql;
 
 namespace sluice::mysql {
-
-enum class Wake { ready, expired, cancelled };
 
 class Wire {
  public:
@@ -39,13 +31,11 @@ class Wire {
 
  private:
   friend class Call;
-  struct Signal;
   // `status`: MYSQL_WAIT_… bits. May wake early.
   awaitable<Wake> wait(int status, Deadline deadline);
 
   st_mysql* connection_;
-  asio::posix::stream_descriptor watched_;
-  std::shared_ptr<Signal> signal_;
+  WatchedSocket watched_;
   bool busy_ = false;
 };
 

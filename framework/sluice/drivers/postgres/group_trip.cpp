@@ -46,11 +46,16 @@ class PostgresSession::GroupTrip {
     for (std::uint32_t at = 0; at < members_.size(); ++at) {
       sql::GroupMember& member = *members_[at];
       try {
-        const Parameters parameters(member.statement.parameters, member.statement.sql);
-        session_.look(member.statement.sql, parameters);
+        const std::string& sql = member.statement.sql;
+        const Parameters parameters(member.statement.parameters, sql);
+        std::string joined;
+        const std::string& key = parameters.key(sql, joined);
+        const StatementCache::Entry* const known = session_.cache_.find(key);
+        session_.look(known, sql, parameters);
         if (group_.kind() == GroupKind::chain && before != Sent::nobody) utility(next_link, Sent::What::commit, before);
         before = Sent::nobody;  // it has its COMMIT
-        statement(member.statement.sql, parameters, Sent::What::execute, at);
+        reused_[at] = known != nullptr;
+        statement(known, key, sql, parameters, Sent::What::execute, at);
         before = at;
       } catch (const sql::SqlError& e) {
         if (e.phase() == sql::Phase::lost) throw;
@@ -135,17 +140,15 @@ class PostgresSession::GroupTrip {
 
   void utility(const std::string& sql, Sent::What what, std::uint32_t member) {
     static const Parameters none((std::vector<sql::Value>()));
-    statement(sql, none, what, member);
+    statement(session_.cache_.find(sql), sql, sql, none, what, member);
   }
 
   // By its prepared form, which is made on the way if there is none: the server is known to have it only when it said so.
-  void statement(const std::string& sql, const Parameters& parameters, Sent::What what, std::uint32_t member) {
-    std::string joined;
-    const std::string& key = parameters.key(sql, joined);
+  void statement(const StatementCache::Entry* known, const std::string& key, const std::string& sql, const Parameters& parameters,
+                 Sent::What what, std::uint32_t member) {
     const char* name = nullptr;
-    if (const std::string* known = session_.cache_.find(key)) {
-      name = known->c_str();
-      if (what == Sent::What::execute) reused_[member] = true;
+    if (known) {
+      name = known->name.c_str();
     } else if (session_.cache_.capacity() > 0) {
       const auto [made, is_new] = coming_.try_emplace(key);
       if (is_new) {
@@ -257,9 +260,9 @@ class PostgresSession::GroupTrip {
     const Parameters parameters(statement.parameters);
     std::string joined;
     const std::string& key = parameters.key(statement.sql, joined);
-    const std::string* name = session_.cache_.find(key);
-    if (!name) return;
-    if (code == "0A000") stale_.push_back(*name);
+    const StatementCache::Entry* const known = session_.cache_.find(key);
+    if (!known) return;
+    if (code == "0A000") stale_.push_back(known->name);
     session_.cache_.erase(key);
   }
 

@@ -61,12 +61,13 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   const Parameters parameters(statement.parameters, statement.sql);
   std::string joined;
   const std::string& key = parameters.key(statement.sql, joined);
-  const bool alone = !in_transaction(), reused = cache_.find(key) != nullptr;
-  const Traces traces = look(statement.sql, parameters);
+  const StatementCache::Entry* const known = cache_.find(key);
+  const bool alone = !in_transaction(), reused = known != nullptr;
+  const Traces traces = look(known, statement.sql, parameters);
   Result result = co_await execute(statement.sql, parameters, traces, deadline);
   if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
     // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
-    const std::string stale = "DEALLOCATE " + *cache_.find(key);
+    const std::string stale = "DEALLOCATE " + cache_.find(key)->name;
     cache_.erase(key);
     if (alone && !in_transaction()) {
       if (code == "0A000") result = co_await simple(stale, deadline);
@@ -78,13 +79,11 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   co_return sql::Rows(decode_result(result.get()));
 }
 
-Traces PostgresSession::look(const std::string& sql, const Parameters& parameters) {
-  std::string joined;
-  const std::string& key = parameters.key(sql, joined);
+Traces PostgresSession::look(const StatementCache::Entry* known, const std::string& sql, const Parameters& parameters) const {
   // What the cache holds was looked at when it came there: most statements leave nothing behind.
   Traces traces;
-  if (cache_.plain(key))
-    traces.parameters = cache_.parameters(key);
+  if (known && known->plain)
+    traces.parameters = known->parameters;
   else
     traces = traces_of(sql);
   if (traces.parameters) sql::check_parameter_count(*traces.parameters, static_cast<std::size_t>(parameters.count()), sql);
@@ -102,8 +101,8 @@ awaitable<Result> PostgresSession::execute(const std::string& sql, const Paramet
   PGconn* const connection = wire_->get();
   std::string joined;
   const std::string& key = parameters.key(sql, joined);
-  const std::string* known = cache_.find(key);
-  std::string name = known ? *known : std::string();
+  const StatementCache::Entry* const known = cache_.find(key);
+  std::string name = known ? known->name : std::string();
   // In a failed transaction nothing can be prepared or deallocated: the server's own error is what the caller should see.
   const bool prepare = name.empty() && cache_.capacity() > 0 && PQtransactionStatus(connection) != PQTRANS_INERROR;
   if (prepare) {

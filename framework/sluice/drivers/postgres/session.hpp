@@ -92,8 +92,8 @@ class PostgresSession final : public sql::Session {
   sql::SqlError error(const pg_result* result, sql::Phase phase, const std::string& sql) const {
     return server_error(result, phase, sql, show_values_);
   }
-  // From the cache, or by its words. Throws SqlError(encode) if it takes another number of parameters.
-  Traces look(const std::string& sql, const Parameters& parameters);
+  // As the cache knows it (null: it does not), or by its words. Throws SqlError(encode) if it takes another number of parameters.
+  Traces look(const StatementCache::Entry* known, const std::string& sql, const Parameters& parameters) const;
   // Before it runs: what a lost answer leaves open counts as done.
   void note(const Traces& traces) noexcept;
   [[noreturn]] void lost(const pg_result* last, const std::string& sql);

@@ -21,29 +21,25 @@ class StatementCache {
   std::size_t capacity() const noexcept { return capacity_; }
   std::size_t size() const noexcept { return index_.size(); }
 
-  // The statement's name on the server, or null. Valid until the next change.
-  const std::string* find(std::string_view key) {
+  struct Entry {
+    std::string key;
+    std::string name;                    // on the server
+    bool plain;                          // it leaves nothing behind in the session
+    std::optional<unsigned> parameters;  // so many it takes, if that is known
+  };
+
+  // Null: not present. Valid until the next change.
+  const Entry* find(std::string_view key) {
     const auto found = index_.find(key);
     if (found == index_.end()) return nullptr;
     entries_.splice(entries_.begin(), entries_, found->second);
-    return &found->second->name;
+    return &*found->second;
   }
 
   // The name of the statement that must be deallocated before another one fits.
   std::optional<std::string> victim() const {
     if (index_.size() < capacity_ || entries_.empty()) return std::nullopt;
     return entries_.back().name;
-  }
-  // As told at its insertion. False: not present.
-  bool plain(std::string_view key) const {
-    const auto found = index_.find(key);
-    return found != index_.end() && found->second->plain;
-  }
-
-  // So many parameters it takes, as told at its insertion.
-  std::optional<unsigned> parameters(std::string_view key) const {
-    const auto found = index_.find(key);
-    return found != index_.end() ? found->second->parameters : std::nullopt;
   }
 
   // The names of so many that were used least.
@@ -66,7 +62,6 @@ class StatementCache {
   }
 
   // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
-  // `plain`: it leaves nothing behind in the session. `parameters`: how many it takes, if that is known.
   void insert(std::string key, std::string name, bool plain = false, std::optional<unsigned> parameters = std::nullopt) {
     entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters});
     index_.emplace(entries_.front().key, entries_.begin());
@@ -86,12 +81,6 @@ class StatementCache {
   }
 
  private:
-  struct Entry {
-    std::string key;
-    std::string name;
-    bool plain;
-    std::optional<unsigned> parameters;
-  };
   std::size_t capacity_;
   std::list<Entry> entries_;                                                // most recently used first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> index_;  // keys live in entries_

@@ -111,7 +111,8 @@ awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Sta
   {
     const Turn turn(*this, statement.sql);
     const Parameters parameters(std::move(statement.parameters), statement.sql);
-    const Traces traces = look(statement.sql, parameters);
+    std::string joined;
+    const Traces traces = look(cache_.find(parameters.key(statement.sql, joined)), statement.sql, parameters);
     note(traces);
     // Never prepared by name: what it costs does not count here, and a prepared form that no longer fits need not be met.
     sent(PQsendQueryParams(wire_->get(), statement.sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),

@@ -1,23 +1,15 @@
 // A PGconn and its socket on the event loop. One loop's own.
 //
 // libpq may replace its socket under the same descriptor number while it connects, and closes it by itself when a connection
-// is lost. So the loop watches a *duplicate* (close-on-exec), renewed by follow() whenever the socket has changed; the
-// duplicate also outlives the PGconn and shows when the server has let go.
+// is lost. So the loop watches a *duplicate*, renewed by follow() whenever the socket has changed; the duplicate also outlives
+// the PGconn and shows when the server has let go.
 #pragma once
 
-#include <sluice/core/asio.hpp>
-#include <sluice/core/clock.hpp>
-#include <sluice/core/descriptor.hpp>
-
-#include <boost/asio/posix/stream_descriptor.hpp>
-
-#include <memory>
+#include <sluice/core/watched_socket.hpp>
 
 struct pg_conn;
 
 namespace sluice::postgres {
-
-enum class Wake { ready, expired, cancelled };
 
 class Wire {
  public:
@@ -34,10 +26,9 @@ class Wire {
   // The connect has gone through (not only started): the server may hold a session from now on.
   bool connected();
 
-  // Until the socket is readable or writable as asked, the deadline passes, or the coroutine is cancelled. May wake early.
-  awaitable<Wake> wait(bool read, bool write, Deadline deadline);
-  // Wakes who waits.
-  void wake() noexcept;
+  // As WatchedSocket says.
+  awaitable<Wake> wait(bool read, bool write, Deadline deadline) { return watched_.wait(read, write, deadline); }
+  void wake() noexcept { watched_.wake(); }
 
   // Says goodbye, frees the PGconn, and waits for the server's orderly end of stream. True: seen, so the server's process is
   // gone; or no connect ever went through. False: reset, error or deadline. Goes on even if the coroutine is cancelled
@@ -45,16 +36,12 @@ class Wire {
   awaitable<bool> farewell(Deadline deadline);
 
  private:
-  struct Signal;
-  void stop_watching_writes();
   bool was_reset() const noexcept;
 
   pg_conn* connection_;
-  asio::posix::stream_descriptor watched_;
-  std::shared_ptr<Signal> signal_;
+  WatchedSocket watched_;
   unsigned long socket_id_ = 0;  // inode of the watched socket
   bool ever_connected_ = false;
-  bool writes_watched_ = false;
   bool lost_track_ = false;  // a connected socket was replaced before its end was seen
 };
 

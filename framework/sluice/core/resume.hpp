@@ -1,0 +1,21 @@
+// Ends somebody's wait: in the executor that the waiting coroutine runs on, and at once where that is this loop itself.
+#pragma once
+
+#include <sluice/core/asio.hpp>
+
+#include <boost/asio/dispatch.hpp>
+
+#include <utility>
+
+namespace sluice {
+
+// REQUIRES: called on `loop`.
+template <class Handler, class... Values>
+void resume(const asio::io_context& loop, Handler handler, Values... values) {
+  const asio::any_io_executor executor = handler.get_executor();
+  const auto* own = executor.target<asio::io_context::executor_type>();
+  if (own && &own->context() == &loop) return std::move(handler)(std::move(values)...);
+  asio::dispatch(executor, [handler = std::move(handler), ... values = std::move(values)]() mutable { std::move(handler)(std::move(values)...); });
+}
+
+}  // namespace sluice
