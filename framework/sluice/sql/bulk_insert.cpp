@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace sluice::sql {
-namespace {
-
-constexpr std::size_t rows_at_once = 1024;
-constexpr std::size_t bytes_at_once = 256 * 1024;
-
-}  // namespace
 
 // A transaction of its own ends with the failure, not with the object: it may hold locks.
 struct BulkInsert::FailureEnds {
@@ -64,10 +58,12 @@ void BulkInsert::append(Value value) {
 }
 
 awaitable<void> BulkInsert::send_if_full() {
-  if (batch_.size() >= rows_at_once * columns_ || batch_bytes_ >= bytes_at_once) co_await send();
+  if (full()) co_await flush();
 }
 
-awaitable<void> BulkInsert::send() {
+awaitable<void> BulkInsert::flush() {
+  if (!session_) throw Error("the bulk insert is over: it was finished, or failed");
+  if (batch_.empty()) co_return;
   Session* const session = std::exchange(session_, nullptr);  // over, unless this goes well
   const std::size_t rows = batch_.size() / columns_;
   std::vector<Value> cells = std::exchange(batch_, {});
@@ -81,8 +77,7 @@ awaitable<void> BulkInsert::send() {
 }
 
 awaitable<std::uint64_t> BulkInsert::finish() {
-  if (!session_) throw Error("the bulk insert is over: it was finished, or failed");
-  if (!batch_.empty()) co_await send();
+  co_await flush();
   Session* const session = std::exchange(session_, nullptr);
   FailureEnds guard{this};
   const std::uint64_t rows = co_await session->bulk_end(deadline());

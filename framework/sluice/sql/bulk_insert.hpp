@@ -13,11 +13,14 @@
 #include <sluice/sql/statement_watch.hpp>
 #include <sluice/sql/transaction.hpp>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::sql {
@@ -32,10 +35,19 @@ class BulkInsert {
   // One value for each column, encoded before anything suspends; sends when a batch is full. Throws SqlError(encode) for another number of values.
   template <class... Args>
   awaitable<void> add(const Args&... args) {
-    begin_row(sizeof...(Args));
-    (append(encode(args)), ...);
+    buffer(args...);
     return send_if_full();
   }
+  // The same in two steps, for those who cannot suspend where they have a row: it is kept only, and flush() is due once full().
+  template <class... Args>
+  void buffer(const Args&... args) {
+    begin_row(sizeof...(Args));
+    std::array<Value, sizeof...(Args)> row{encode(args)...};  // all or none: a value that cannot be encoded leaves no half row behind
+    for (Value& value : row) append(std::move(value));
+  }
+  bool full() const noexcept { return batch_.size() >= rows_at_once * columns_ || batch_bytes_ >= bytes_at_once; }
+  // Sends what is kept; nothing if that is nothing.
+  awaitable<void> flush();
   // Sends the rest; commits if the transaction is its own. Returns the number of rows inserted.
   awaitable<std::uint64_t> finish();
 
@@ -45,10 +57,11 @@ class BulkInsert {
   void on_progress(std::function<void(std::uint64_t)> observer) { observer_ = std::move(observer); }
 
  private:
+  static constexpr std::size_t rows_at_once = 1024;
+  static constexpr std::size_t bytes_at_once = 256 * 1024;
   void begin_row(std::size_t values);
   void append(Value value);
   awaitable<void> send_if_full();
-  awaitable<void> send();
   Deadline deadline() const noexcept;
 
   struct FailureEnds;

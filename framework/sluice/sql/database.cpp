@@ -153,7 +153,7 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
   co_return rows;
 }
 
-awaitable<Stream> Database::start_stream(Statement statement, std::optional<Within> limit, boost::source_location where) {
+awaitable<Stream> Database::stream(Statement statement, std::optional<Within> limit, boost::source_location where) {
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   pool::Lease lease = co_await acquire(overall, where);
@@ -164,7 +164,7 @@ awaitable<Stream> Database::start_stream(Statement statement, std::optional<With
   co_return stream;
 }
 
-awaitable<BulkInsert> Database::start_bulk(std::string table, std::vector<std::string> columns, boost::source_location where) {
+awaitable<BulkInsert> Database::bulk_insert(std::string table, std::vector<std::string> columns, boost::source_location where) {
   const std::size_t width = columns.size();
   BulkTarget target = bulk_target(table, std::move(columns));
   StatementWatch::Running running(*watch_, describe(target));

@@ -61,19 +61,21 @@ class Database {
   // A result read row by row in bounded memory, on a connection of its own until it has ended. See sql/stream.hpp.
   template <class... Args>
   awaitable<Stream> stream(SqlText sql, const Args&... args) {
-    return start_stream(make_statement(sql.text, args...), std::nullopt, sql.where);
+    return stream(make_statement(sql.text, args...), std::nullopt, sql.where);
   }
   template <class... Args>
   awaitable<Stream> stream(Within limit, SqlText sql, const Args&... args) {
-    return start_stream(make_statement(sql.text, args...), limit, sql.where);
+    return stream(make_statement(sql.text, args...), limit, sql.where);
   }
+  awaitable<Stream> stream(Statement statement, std::optional<Within> limit = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
   // Many rows into one table, all or none: bulk_insert("orders", "user_id", "item"). See sql/bulk_insert.hpp.
   template <class... Columns>
   awaitable<BulkInsert> bulk_insert(SqlText table, const Columns&... columns) {
     std::vector<std::string> names;
     (names.emplace_back(columns), ...);
-    return start_bulk(std::string(table.text), std::move(names), table.where);
+    return bulk_insert(std::string(table.text), std::move(names), table.where);
   }
+  awaitable<BulkInsert> bulk_insert(std::string table, std::vector<std::string> columns, boost::source_location where = BOOST_CURRENT_LOCATION);
   // Messages of a channel (PostgreSQL). See sql/listener.hpp.
   awaitable<Listener> listen(std::string channel, boost::source_location where = BOOST_CURRENT_LOCATION);
 
@@ -124,8 +126,6 @@ class Database {
   awaitable<std::shared_ptr<Gathering>> gather(Deadline overall, boost::source_location where);
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit, boost::source_location where);
   awaitable<Transaction> start(TransactionOptions options, std::optional<Within> limit, boost::source_location where);
-  awaitable<Stream> start_stream(Statement statement, std::optional<Within> limit, boost::source_location where);
-  awaitable<BulkInsert> start_bulk(std::string table, std::vector<std::string> columns, boost::source_location where);
   template <class Body>
   auto repeat(TransactionOptions options, pool::RetryPolicy policy, Body& body, boost::source_location where)
       -> std::invoke_result_t<Body&, Transaction&>;

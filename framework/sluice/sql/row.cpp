@@ -2,6 +2,7 @@
 #include <sluice/sql/row.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::sql {
 namespace {
@@ -32,6 +33,14 @@ Field Row::at(std::size_t position) const {
 Row Rows::operator[](std::size_t index) const {
   if (index >= size()) throw decode_error(text("the result has no row ", index, ", only ", size(), size() == 1 ? " row" : " rows", " from 0"));
   return Row(set_, index);
+}
+
+Rows Rows::from(std::size_t index) const {
+  auto rest = std::make_shared<ResultSet>();
+  rest->columns = columns();
+  for (; index < size(); ++index, ++rest->row_count)
+    for (std::size_t c = 0; c < rest->columns.size(); ++c) rest->cells.push_back(operator[](index)[c].value());
+  return Rows(std::move(rest));
 }
 
 const std::vector<std::string>& Rows::columns() const noexcept {

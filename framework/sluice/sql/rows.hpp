@@ -30,6 +30,7 @@ class Rows {
   std::size_t size() const noexcept { return set_ ? set_->row_count : 0; }
   bool empty() const noexcept { return size() == 0; }
   Row operator[](std::size_t index) const;  // throws SqlError(decode) past the end
+  Rows from(std::size_t index) const;       // a copy of the rows from this one on; none past the end
   const std::vector<std::string>& columns() const noexcept;
   std::uint64_t affected() const noexcept { return set_ ? set_->affected : 0; }
   std::int64_t last_insert_id() const noexcept { return set_ ? set_->last_insert_id : 0; }

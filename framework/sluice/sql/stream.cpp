@@ -36,11 +36,9 @@ awaitable<std::optional<Row>> Stream::next() {
 
 awaitable<Rows> Stream::next_rows() {
   if (at_ < piece_.size()) {  // the rest of what next() began
-    auto rest = std::make_shared<ResultSet>();
-    rest->columns = piece_.columns();
-    for (; at_ < piece_.size(); ++at_, ++rest->row_count)
-      for (std::size_t c = 0; c < rest->columns.size(); ++c) rest->cells.push_back(piece_[at_][c].value());
-    co_return Rows(std::move(rest));
+    Rows rest = piece_.from(at_);
+    at_ = piece_.size();
+    co_return rest;
   }
   if (!source_) co_return Rows();
   // Whatever ends this coroutine but an orderly answer ends the stream.

@@ -41,7 +41,7 @@ awaitable<Rows> Transaction::run(Statement statement, std::optional<Within> limi
   co_return rows;
 }
 
-awaitable<Stream> Transaction::start_stream(Statement statement, std::optional<Within> limit) {
+awaitable<Stream> Transaction::stream(Statement statement, std::optional<Within> limit) {
   Session& on = session();
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
@@ -51,7 +51,7 @@ awaitable<Stream> Transaction::start_stream(Statement statement, std::optional<W
   co_return stream;
 }
 
-awaitable<BulkInsert> Transaction::start_bulk(std::string table, std::vector<std::string> columns) {
+awaitable<BulkInsert> Transaction::bulk_insert(std::string table, std::vector<std::string> columns) {
   Session& on = session();
   const std::size_t width = columns.size();
   BulkTarget target = bulk_target(table, std::move(columns));

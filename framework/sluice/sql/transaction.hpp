@@ -58,19 +58,21 @@ class Transaction {
   // Rows one by one in bounded memory; the transaction runs nothing else until the stream has ended, and must outlive it.
   template <class... Args>
   awaitable<Stream> stream(SqlText sql, const Args&... args) {
-    return start_stream(make_statement(sql.text, args...), std::nullopt);
+    return stream(make_statement(sql.text, args...), std::nullopt);
   }
   template <class... Args>
   awaitable<Stream> stream(Within limit, SqlText sql, const Args&... args) {
-    return start_stream(make_statement(sql.text, args...), limit);
+    return stream(make_statement(sql.text, args...), limit);
   }
+  awaitable<Stream> stream(Statement statement, std::optional<Within> limit = {});
   // Many rows as a part of this transaction: bulk_insert("orders", "user_id", "item").
   template <class... Columns>
   awaitable<BulkInsert> bulk_insert(std::string_view table, const Columns&... columns) {
     std::vector<std::string> names;
     (names.emplace_back(columns), ...);
-    return start_bulk(std::string(table), std::move(names));
+    return bulk_insert(std::string(table), std::move(names));
   }
+  awaitable<BulkInsert> bulk_insert(std::string table, std::vector<std::string> columns);
 
   // What follows can be undone by itself: rollback_to() undoes it and keeps the savepoint, release() keeps it and forgets the
   // savepoint (and those made after it). On PostgreSQL a failed statement blocks the transaction until it is rolled back to one.
@@ -87,8 +89,6 @@ class Transaction {
 
  private:
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit);
-  awaitable<Stream> start_stream(Statement statement, std::optional<Within> limit);
-  awaitable<BulkInsert> start_bulk(std::string table, std::vector<std::string> columns);
   Session& session() const;  // throws sluice::Error once the transaction is over
   Deadline deadline(std::optional<Within> limit) const noexcept;
   void abandon() noexcept;

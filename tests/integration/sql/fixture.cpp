@@ -94,6 +94,12 @@ std::size_t open_descriptors() {
   return count;
 }
 
+std::size_t resident_bytes() {
+  std::size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 namespace {
 
 std::string local_url(int port, const std::string& query) { return "postgresql://app:secret@127.0.0.1:" + std::to_string(port) + "/app" + query; }

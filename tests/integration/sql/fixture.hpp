@@ -102,6 +102,8 @@ Failure failure_of_connect(Loop& loop, Client& client, Duration limit = 10s);
 
 // Open descriptors of this process.
 std::size_t open_descriptors();
+// What of it is in memory.
+std::size_t resident_bytes();
 
 // A TCP listener on 127.0.0.1 that never answers.
 class Listener {

@@ -127,6 +127,9 @@ TEST_CASE("rows are iterated in order, and fields outlive the rows they came fro
   for (const auto row : rows) sum = sum * 10 + row["n"].as<int>(), ++seen;
   CHECK(seen == 3);
   CHECK(sum == 123);
+  CHECK(rows.from(1).as<int>() == std::vector<int>{2, 3});
+  CHECK(rows.from(1).columns() == rows.columns());
+  CHECK(rows.from(3).empty());
   std::optional<Field> kept;
   {
     const Rows gone = rows_of({"n"}, {Value(std::string("still here"))});

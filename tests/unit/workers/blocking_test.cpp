@@ -1,8 +1,12 @@
 #include <sluice/workers/blocking.hpp>
 
 #include <atomic>
+#include <future>
+#include <optional>
+#include <string>
+#include <vector>
 
-#include "life.hpp"
+#include "support/worker_life.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -76,6 +80,50 @@ class Stuck : public BlockingWorker {
   }
 };
 
+std::atomic<int> refused{-1};
+
+// A thread's calls, made where they must not be made.
+class OnItsLoop : public BlockingWorker {
+ public:
+  unsigned threads() override { return 1; }
+  void work(BlockingContext& context) override {
+    BlockingDatabase db = context.sql("main");
+    db.execute("CREATE TABLE t (n INTEGER)");
+    std::optional<BlockingTransaction> open(db.begin());
+    open->execute("INSERT INTO t VALUES (1)");
+    std::optional<BlockingTransaction> left(db.begin({.read_only = true}));
+    std::promise<int> answer;
+    asio::post(this->context().loop(), [&] {
+      int count = 0;
+      const auto tried = [&](auto call) {
+        try {
+          call();
+        } catch (const Error& e) {
+          count += std::string(e.what()).find("the worker's own loop") != std::string::npos;
+        }
+      };
+      tried([&] { db.query("SELECT 1"); });
+      tried([&] { db.execute(within(1s), "INSERT INTO t VALUES (2)"); });
+      tried([&] { db.begin(); });
+      tried([&] { db.stream("SELECT 1"); });
+      tried([&] { db.bulk_insert("t", "n"); });
+      tried([&] { db.listen("orders"); });
+      tried([&] { db.transaction([](BlockingTransaction&) {}); });
+      tried([&] { open->query("SELECT 1"); });
+      tried([&] { open->savepoint(); });
+      tried([&] { context.sql("main"); });
+      tried([&] { context.sleep(1ms); });
+      left.reset();  // destroyed it may be
+      answer.set_value(count);
+    });
+    const int count = answer.get_future().get();
+    open->commit();
+    if (db.query("SELECT n FROM t").as<int>() == std::vector<int>{1}) refused = count;
+    while (context.sleep(1h)) {
+    }
+  }
+};
+
 template <class W>
 std::unique_ptr<Worker> make() {
   return std::make_unique<W>();
@@ -115,4 +163,12 @@ TEST_CASE("A call that does not end is given up when the graceful time is over, 
   CHECK(eventually(10s, [] { return inserted == -1; }));
   life.end();
   CHECK(stuck_failed);
+}
+
+TEST_CASE("A call that waits fails at once on the worker's own loop, which it would wait for") {
+  refused = -1;
+  LifeWithDatabase life(&make<OnItsLoop>);
+  CHECK(eventually(20s, [] { return refused >= 0; }));
+  CHECK(life.end().code == 0);
+  CHECK(refused == 11);
 }

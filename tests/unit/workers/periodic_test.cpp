@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "life.hpp"
+#include "support/worker_life.hpp"
 
 using namespace sluice;
 using namespace sluice::test;

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "life.hpp"
+#include "support/worker_life.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
