@@ -1,47 +1,15 @@
 // pipeline: all. Writes share a connection, each in a transaction of its own.
 #include <set>
 
-#include "travellers.hpp"
+#include "chains.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
 
-namespace {
-
-config::Pool all() {
-  config::Pool options;
-  options.pipeline = config::Pipeline::all;
-  options.pipeline_patience = 20s;
-  return options;
-}
-
-const std::string insert = "INSERT INTO kept VALUES ($1) RETURNING now()::text, pg_backend_pid()::text";
-
-void schema(const std::string& column = "i int UNIQUE") {
-  server().query("DROP SCHEMA IF EXISTS public CASCADE");
-  server().query("CREATE SCHEMA public AUTHORIZATION app");
-  server().query("CREATE TABLE kept (" + column + ")");
-  server().query("ALTER TABLE kept OWNER TO app");
-}
-
-// Quick, as far as is known; and one row is there.
-void know_insert(Travellers& party, int row) {
-  auto body = [&]() -> awaitable<void> {
-    for (int i = 1; i <= Travellers::runs_to_know; ++i) co_await party.t.db->query(insert, -i);
-    co_await party.t.db->query("DELETE FROM kept");
-    co_await party.t.db->query(insert, row);
-  };
-  party.t.run(body);
-}
-
-std::string kept() { return server().query("SELECT coalesce(string_agg(i::text, ',' ORDER BY i), '') FROM kept")[0][0]; }
-
-}  // namespace
-
 TEST_CASE("option pipeline: all, and writes that find no connection free share one, each in a transaction of its own") {
   if (!PostgresServer::require()) return;
-  schema();
-  Travellers party(all());
+  make_kept();
+  Travellers party(chained());
   const auto together = [&] {
     party.start_over();
     know_insert(party, 0);
@@ -73,7 +41,7 @@ TEST_CASE("option pipeline: all, and writes that find no connection free share o
 
 TEST_CASE("By default writes never share: each waits for a connection of its own") {
   if (!PostgresServer::require()) return;
-  schema();
+  make_kept();
   Travellers party({}, 2);
   for (int round = 0; round < 5; ++round) {
     party.start_over();
@@ -91,8 +59,8 @@ TEST_CASE("By default writes never share: each waits for a connection of its own
 
 TEST_CASE("A constraint that fails at COMMIT is the error of its own statement") {
   if (!PostgresServer::require()) return;
-  schema("i int UNIQUE DEFERRABLE INITIALLY DEFERRED");
-  Travellers party(all());
+  make_kept("i int UNIQUE DEFERRABLE INITIALLY DEFERRED");
+  Travellers party(chained());
   const auto together = [&] {
     party.start_over();
     know_insert(party, 0);
@@ -121,8 +89,8 @@ TEST_CASE("A constraint that fails at COMMIT is the error of its own statement")
 
 TEST_CASE("A statement that no transaction may hold is refused in company and done alone; its neighbours are committed") {
   if (!PostgresServer::require()) return;
-  schema();
-  Travellers party(all());
+  make_kept();
+  Travellers party(chained());
   const std::string refusal = "VACUUM cannot run inside a transaction block";
   const auto vacuums = [] { return server().query("SELECT vacuum_count FROM pg_stat_all_tables WHERE relname = 'kept'")[0][0]; };
   int expected = 0;
@@ -159,8 +127,8 @@ TEST_CASE("A smuggled BEGIN or COPY fails loudly, closes its own connection, and
   if (!PostgresServer::require()) return;
   const std::string read = "SELECT now()::text";
   for (const config::Pipeline how : {config::Pipeline::reads, config::Pipeline::all}) {
-    schema();
-    config::Pool options = all();
+    make_kept();
+    config::Pool options = chained();
     options.pipeline = how;
     Travellers party(options);
     for (const char* smuggled : {"BEGIN", "COPY kept TO STDOUT", "COPY kept FROM STDIN"}) {
@@ -196,8 +164,8 @@ TEST_CASE("A smuggled BEGIN or COPY fails loudly, closes its own connection, and
 
 TEST_CASE("A write that waits for a lock is taken out of the chain, undone, and comes to its end alone") {
   if (!PostgresServer::require()) return;
-  schema();
-  config::Pool options = all();
+  make_kept();
+  config::Pool options = chained();
   options.pipeline_patience = 50ms;
   Travellers party(options, 3);
   const std::string change = "UPDATE kept SET i = i + 1 WHERE i = $1";
@@ -225,8 +193,8 @@ TEST_CASE("A write that waits for a lock is taken out of the chain, undone, and 
 
 TEST_CASE("Many writers and failing neighbours: what was reported done is there, once; what failed is not") {
   if (!PostgresServer::require()) return;
-  schema("i int UNIQUE DEFERRABLE INITIALLY IMMEDIATE");
-  config::Pool options = all();
+  make_kept("i int UNIQUE DEFERRABLE INITIALLY IMMEDIATE");
+  config::Pool options = chained();
   options.pipeline_patience = 50ms;
   Travellers party(options, 3);
   constexpr int all_writers = 24;

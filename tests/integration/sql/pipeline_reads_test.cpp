@@ -23,12 +23,6 @@ void fresh_schema() {
   server().query("CREATE SCHEMA public AUTHORIZATION app");
 }
 
-std::size_t running_sleeps() {
-  std::size_t count = 0;
-  for (const test::PostgresSession& s : server().sessions("shop@test")) count += s.state == "active" && s.query.find("pg_sleep") != std::string::npos;
-  return count;
-}
-
 }  // namespace
 
 TEST_CASE("Reads that find no connection free travel together in one read-only transaction") {

@@ -84,6 +84,13 @@ inline std::size_t times_logged(const std::string& words) {
   return times;
 }
 
+// Statements of the pool that call pg_sleep now.
+inline std::size_t running_sleeps() {
+  std::size_t count = 0;
+  for (const PostgresSession& s : server().sessions("shop@test")) count += s.state == "active" && s.query.find("pg_sleep") != std::string::npos;
+  return count;
+}
+
 inline double in_seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 inline awaitable<void> ask_into(sql::Database& db, sql::Statement statement, std::optional<Within> limit, Asked& asked) {
