@@ -1,6 +1,8 @@
 // The janitor: a program of its own, there while there is something to ask, and harmless to kill.
 #include "fixture.hpp"
 
+#include "support/meanwhile.hpp"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -113,7 +115,8 @@ TEST_CASE("A janitor killed again and again while rows await their proof does no
 TEST_CASE("total: auto obeys the role's connection limit, and a janitor that asks anew finds the new one") {
   PostgresServer* server = postgres();
   if (!server) return;
-  server->query("ALTER ROLE app CONNECTION LIMIT 9");
+  const Meanwhile limited(*server, "ALTER ROLE app CONNECTION LIMIT 9",
+                          "ALTER ROLE app CONNECTION LIMIT -1; ALTER DATABASE app CONNECTION LIMIT -1");
   Cluster cluster({.workers = "2", .url = server->url(), .flags = {"--pools.main.min_idle", "2"}});
   SHOW_LOG_OF(cluster);
   CHECK(eventually(5s, [&] { return main_server(cluster).at("budget") == 7; }));

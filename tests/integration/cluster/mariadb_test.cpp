@@ -154,6 +154,40 @@ TEST_CASE("A late statement that MariaDB does not end by itself is ended by the 
   check_clean_end(cluster, server);
 }
 
+TEST_CASE("On a MariaDB that has no connection left, late statements are ended over the confirm permit: nobody is refused, and all connections serve on") {
+  if (!MariaDbServer::require()) return;
+  MariaDbServer server(options(10));  // its least
+  server.start();
+  server.disconnect();  // the administrator's connection would be one too many
+  Cluster cluster({.application = "testapp", .workers = "1", .url = server.url(), .flags = {"--servers.main.total", "10", "--servers.main.headroom", "0"}});
+  SHOW_LOG_OF(cluster);
+  constexpr int connections = 9;  // of ten: one is the janitor's
+  const Duration limit = 1500ms;
+  const std::string late = "/sleep/main?seconds=60&within_ms=" + std::to_string(to_millis(scaled(limit)));
+  bool in_time = true;  // the driver's patience with the janitor does not grow with the machine's load
+  for (int round = 0; round < 3; ++round) {
+    std::vector<http::Response> answers(connections);
+    {
+      std::vector<std::jthread> clients;
+      for (std::size_t i = 0; i < answers.size(); ++i) clients.emplace_back([&, i] { answers[i] = cluster.try_get(late, 60s); });
+      CHECK(eventually(limit, [&] { return held_by_slot(cluster)[0] == connections; }));
+    }
+    for (const http::Response& answer : answers) {
+      INFO(answer.body);
+      CHECK(answer.status == 503);
+      CHECK(answer.body.find("the statement did not end before its deadline") != std::string::npos);
+      in_time = in_time && answer.body.find("did not end it in time") == std::string::npos;
+    }
+    for (int i = 0; i < connections; ++i) CHECK(cluster.get("/sleep/main?seconds=0.01", 10s).status == 200);
+  }
+  CHECK(server.refused() == 0);
+  CHECK(server.most_used() <= 10 + 1);  // and the one who asks now
+  if (in_time) CHECK(server.status("Aborted_clients") == 0);
+  CHECK(eventually(10s, [&] { return sleeping(server) == 0; }));
+  server.disconnect();
+  check_clean_end(cluster, server);
+}
+
 TEST_CASE("A session that sleeps on in MariaDB after its worker was killed is ended by the janitor, and its permit comes back") {
   if (!MariaDbServer::require()) return;
   MariaDbServer server(options());

@@ -1,3 +1,5 @@
+#include <support/meanwhile.hpp>
+
 #include "databases.hpp"
 #include "traces.hpp"
 
@@ -6,7 +8,7 @@ using namespace sluice::test;
 
 TEST_CASE("PostgreSQL: no session state reaches the next user of a connection") {
   if (!PostgresServer::require()) return;
-  server().query("GRANT pg_monitor TO app");
+  const Meanwhile granted(server(), "GRANT pg_monitor TO app", "REVOKE pg_monitor FROM app");
   RealDatabase t(server().url(), 1);
   const char* advisory = "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
   const char* prepared = "SELECT count(*)::int FROM pg_prepared_statements WHERE name NOT LIKE 'sluice%'";

@@ -1,4 +1,5 @@
 // Session state that a statement's first words do not show: comments, blanks, quotes and functions before and around it.
+#include <support/meanwhile.hpp>
 #include <support/process.hpp>
 
 #include "mysql_fixture.hpp"
@@ -78,12 +79,13 @@ TEST_CASE("MariaDB: no blank, comment or quote hides what a statement leaves in 
     const std::uint64_t written = co_await t.db->execute("INSERT INTO traces VALUES (1)");
     CHECK(written == 1);
     // A begin that fails half-way has told the session its isolation already.
-    mariadb().query("SET GLOBAL read_only = ON");
     sql::TransactionOptions serializable;
     serializable.isolation = sql::Isolation::serializable;
-    const auto refused = co_await error_from<sql::SqlError>(t.db->begin(serializable));
-    mariadb().query("SET GLOBAL read_only = OFF");
-    CHECK(refused);
+    {
+      const Meanwhile read_only(mariadb(), "SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF");
+      const auto refused = co_await error_from<sql::SqlError>(t.db->begin(serializable));
+      CHECK(refused);
+    }
     sql::Transaction tx = co_await t.db->begin();
     co_await tx.query("SELECT n FROM traces");
     const auto levels = mariadb().query("SELECT trx_isolation_level FROM information_schema.innodb_trx");

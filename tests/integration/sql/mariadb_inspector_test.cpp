@@ -1,5 +1,6 @@
 // The janitor's view of MariaDB.
 #include <algorithm>
+#include <support/meanwhile.hpp>
 
 #include "mysql_fixture.hpp"
 
@@ -92,13 +93,12 @@ TEST_CASE("MariaDB: sessions are listed by thread id, as older or younger than t
     co_await query(*hidden, "SELECT 1");
     co_await inspector->close(soon());
 
-    mariadb().query("GRANT PROCESS ON *.* TO app@'%'");
+    const Meanwhile granted(mariadb(), "GRANT PROCESS ON *.* TO app@'%'", "REVOKE PROCESS ON *.* FROM app@'%'");
     const auto informed = mysql_inspector();
     co_await informed->open(soon());
     const std::vector<pool::SeenSession> all = co_await informed->sessions(soon());
     REQUIRE(find(all, hidden->session));
     CHECK(find(all, hidden->session)->known_by == pool::KnownBy::id);
-    mariadb().query("REVOKE PROCESS ON *.* FROM app@'%'");
     co_await informed->close(soon());
     co_await client.close(std::move(older));
     co_await client.close(std::move(younger));

@@ -1,4 +1,6 @@
 // Statements on a real MariaDB: the prepared-statement cache, errors, transactions, reset, results.
+#include <support/meanwhile.hpp>
+
 #include "mysql_fixture.hpp"
 
 using namespace sluice;
@@ -52,7 +54,8 @@ TEST_CASE("MariaDB: without a cache nothing stays prepared") {
 
 TEST_CASE("MariaDB: a connection keeps no more statements prepared than its part of what the server holds") {
   if (!MariaDbServer::require()) return;
-  mariadb().query("SET GLOBAL max_prepared_stmt_count = 100");  // of 20 connections: 5 for each
+  const std::string most = "SET GLOBAL max_prepared_stmt_count = ";
+  const Meanwhile limited(mariadb(), most + "100", most + "DEFAULT");  // of 20 connections: 5 for each
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     for (int i = 0; i < 30; ++i) {
@@ -61,7 +64,7 @@ TEST_CASE("MariaDB: a connection keeps no more statements prepared than its part
     }
     CHECK(s.cached_statements() == 5);
   });
-  mariadb().query("SET GLOBAL max_prepared_stmt_count = 0");
+  mariadb().query(most + "0");
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     const sql::SqlError error = co_await error_of(s, "SELECT 1");
     CHECK(error.native_code() == 1461);
@@ -69,7 +72,6 @@ TEST_CASE("MariaDB: a connection keeps no more statements prepared than its part
     CHECK(says(error, "statement_cache"));
     CHECK_FALSE(s.broken);
   });
-  mariadb().query("SET GLOBAL max_prepared_stmt_count = 16382");
 }
 
 TEST_CASE("MariaDB: a prepared statement survives a change of its table") {

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <support/meanwhile.hpp>
 
 #include "mysql_fixture.hpp"
 
@@ -113,7 +114,7 @@ TEST_CASE("Text and bytes of every length come back from MariaDB as they went") 
 
 TEST_CASE("Dates, times and instants come back from MariaDB as they went, whatever the server's zone") {
   if (!MariaDbServer::require()) return;
-  mariadb().query("SET GLOBAL time_zone = '+05:30'");
+  const Meanwhile elsewhere(mariadb(), "SET GLOBAL time_zone = '+05:30'", "SET GLOBAL time_zone = 'SYSTEM'");
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     const sql::Timestamp leap = sys_days(2024y / 2 / 29) + 12h + 34min + 56s + 789012us, first = sys_days(1970y / 1 / 1) + 1s,
@@ -137,7 +138,6 @@ TEST_CASE("Dates, times and instants come back from MariaDB as they went, whatev
       CHECK(zero[0][1].as<std::string>() == "0000-00-00 00:00:00");
     }
   });
-  mariadb().query("SET GLOBAL time_zone = 'SYSTEM'");
 }
 
 TEST_CASE("What MariaDB cannot hold is refused before it is sent, with the parameter's number") {

@@ -1,6 +1,7 @@
 #include <malloc.h>
 
 #include <functional>
+#include <support/meanwhile.hpp>
 
 #include "databases.hpp"
 
@@ -243,10 +244,7 @@ TEST_CASE("However slowly a stream is read, statement_timeout bounds each wait f
 
 TEST_CASE("MariaDB: a reader that pauses for longer than net_write_timeout finds the rest of its stream; the next statement has the server's again") {
   if (!MariaDbServer::require()) return;
-  struct ShortTimeout {
-    ShortTimeout() { mariadb().query("SET GLOBAL net_write_timeout = 1"); }
-    ~ShortTimeout() { mariadb().query("SET GLOBAL net_write_timeout = DEFAULT"); }
-  } const shortened;
+  const Meanwhile shortened(mariadb(), "SET GLOBAL net_write_timeout = 1", "SET GLOBAL net_write_timeout = DEFAULT");
   RealDatabase t(mariadb().url());
   auto body = [&]() -> awaitable<void> {
     const std::int64_t count = 500'000;  // far more than the sockets hold

@@ -8,10 +8,12 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <list>
-#include <memory>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +60,39 @@ struct Asked {
   std::string cell(int column = 0) const { return rows && !rows->empty() ? (*rows)[0][column].as<std::string>() : "(" + what() + ")"; }
 };
 
+// The texts of statements that are on one connection at the same time.
+using Company = std::multiset<std::string>;
+
+// Who runs in company now.
+inline std::vector<Company> companies(const std::vector<shm::RunningStatement>& running) {
+  std::map<std::uint64_t, Company> on;
+  for (const shm::RunningStatement& one : running) {
+    if (one.started_nanos.get() != 0) on[one.session.get()].insert(one.text.get());
+  }
+  std::vector<Company> all;
+  for (auto& [session, company] : on) {
+    if (company.size() > 1) all.push_back(std::move(company));
+  }
+  return all;
+}
+
+// How often the server's log has these words: it has every error.
+inline std::size_t times_logged(const std::string& words) {
+  const std::string log = server().log();
+  std::size_t times = 0;
+  for (std::size_t at = log.find(words); at != std::string::npos; at = log.find(words, at + 1)) ++times;
+  return times;
+}
+
+// Statements of the pool that call pg_sleep now.
+inline std::size_t running_sleeps() {
+  std::size_t count = 0;
+  for (const PostgresSession& s : server().sessions("shop@test")) count += s.state == "active" && s.query.find("pg_sleep") != std::string::npos;
+  return count;
+}
+
+inline double in_seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+
 inline awaitable<void> ask_into(sql::Database& db, sql::Statement statement, std::optional<Within> limit, Asked& asked) {
   asked.rows = co_await db.run(std::move(statement), limit);
 }
@@ -65,9 +100,10 @@ inline awaitable<void> ask_into(sql::Database& db, sql::Statement statement, std
 class Travellers {
  public:
   explicit Travellers(config::Pool options = {}, std::uint32_t connections = 2)
-      : t(with_server(std::move(options)), connections), connections_(connections) {}
+      : t(on_server(std::move(options)), connections), connections_(connections) {}
 
-  static constexpr int runs_to_know = 6;
+  // So many, that one slow run before them is forgotten.
+  static constexpr int runs_to_know = 12;
   // Each text runs alone first: only what is known to be quick travels.
   void know(const std::vector<std::string>& texts) {
     auto body = [&]() -> awaitable<void> {
@@ -85,14 +121,26 @@ class Travellers {
     t.run(body);
   }
 
-  void hold_all() {
+  void hold_all() { hold(connections_); }
+  void hold(std::uint32_t connections) {
     auto body = [&]() -> awaitable<void> {
-      for (std::uint32_t i = 0; i < connections_; ++i) {
+      for (std::uint32_t i = 0; i < connections; ++i) {
         pool::Lease lease = co_await t.pool->acquire();
         held.push_back(std::move(lease));
       }
     };
     t.run(body);
+  }
+  // One connection is in a transaction, which has run the statement; all others are held.
+  sql::Transaction begin_and_hold(const std::string& statement) {
+    std::optional<sql::Transaction> transaction;
+    auto body = [&]() -> awaitable<void> {
+      transaction.emplace(co_await t.db->begin());
+      co_await transaction->execute(statement);
+    };
+    t.run(body);
+    hold(connections_ - 1);
+    return std::move(*transaction);
   }
   template <class... Args>
   Asked& ask(const std::string& sql, const Args&... args) {
@@ -110,8 +158,7 @@ class Travellers {
   // Everything that happens without waiting for anybody outside.
   void settle() {
     t.loop.restart();
-    while (t.loop.poll() > 0) {
-    }
+    while (t.loop.poll_one() > 0) look();
   }
   template <class Condition>
   bool until(Condition condition, Duration limit = 20s) {
@@ -119,12 +166,25 @@ class Travellers {
     t.loop.restart();
     while (!condition() && !deadline.passed(Clock::now())) {
       t.loop.run_one_for(10ms);
+      look();
       if (t.loop.stopped()) t.loop.restart();
     }
     return condition();
   }
   bool all_end(Duration limit = 20s) {
     return until([&] { return std::all_of(asked.begin(), asked.end(), [](const Asked& a) { return a.ended; }); }, limit);
+  }
+
+  // Have statements of these texts been on one connection at the same time? What is promised of company shows nothing without.
+  bool travelled(const Company& texts) const {
+    const auto among = [&texts](const Company& company) { return std::includes(company.begin(), company.end(), texts.begin(), texts.end()); };
+    return std::any_of(seen_.begin(), seen_.end(), among);
+  }
+  // Nothing is asked or held, nobody has travelled. Texts stay known.
+  void start_over() {
+    asked.clear();
+    held.clear();
+    seen_.clear();
   }
 
   std::list<Asked> asked;  // outlives the loop, whose coroutines write to it
@@ -142,9 +202,16 @@ class Travellers {
   std::vector<pool::Lease> held;
 
  private:
-  static config::Pool with_server(config::Pool options) {
-    options.url = server().url();
+  static config::Pool on_server(config::Pool options) {
+    if (options.url.empty()) options.url = server().url();
+    options.acquire_timeout = scaled(options.acquire_timeout);
+    options.statement_timeout = scaled(options.statement_timeout);
+    options.pipeline_patience = scaled(options.pipeline_patience);
     return options;
+  }
+  // After every step of the loop: a group is sent in one and answered in another.
+  void look() {
+    for (Company& company : companies(t.running)) seen_.insert(std::move(company));
   }
   Asked& start(sql::Statement statement, std::optional<Within> limit) {
     Asked& one = asked.emplace_back();
@@ -157,6 +224,7 @@ class Travellers {
     return one;
   }
   std::uint32_t connections_;
+  std::set<Company> seen_;
 };
 
 }  // namespace sluice::test
