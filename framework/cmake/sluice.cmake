@@ -9,7 +9,9 @@ add_library(sluice_flags INTERFACE)
 add_library(sluice::flags ALIAS sluice_flags)
 set_target_properties(sluice_flags PROPERTIES EXPORT_NAME flags)
 target_compile_features(sluice_flags INTERFACE cxx_std_20)
-target_compile_definitions(sluice_flags INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_HAS_STD_INVOKE_RESULT)
+target_compile_definitions(sluice_flags INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_HAS_STD_INVOKE_RESULT
+                           # Calls of the SQL interface are some coroutines deep: their frames are used again.
+                           BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=4)
 target_link_libraries(sluice_flags INTERFACE Boost::headers Threads::Threads)
 
 # Warnings and sanitizers are ours, not our users'.

@@ -380,9 +380,15 @@ void Pipeline::arrive(Party& party, Duration took) {
     for (const Ticket& ticket : party) ticket->text->learn_in_company(took, expected);
   }
   std::size_t again = 0;
+  const TimePoint now = Clock::now();
   for (const Ticket& ticket : party) {
     if (late || ticket->slow) ticket->text->suspect();
     if (ticket->unfit) ticket->text->sharing = Sharing::none;
+    if (ticket->outcome == Outcome::again && ticket->overall.passed(now)) {
+      ticket->outcome = Outcome::failed;
+      ticket->failure = std::make_exception_ptr(
+          TimedOut("the statement did not end before its deadline, and nothing of it remains: " + shorten(ticket->statement.sql)));
+    }
     if (ticket->outcome == Outcome::again && !ticket->caller) ticket->over = true;  // nobody wants it any more
     if (ticket->outcome == Outcome::again && ticket->caller && ++ticket->tries <= most_tries) {
       waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), ticket);  // they came first

@@ -17,6 +17,11 @@ constexpr std::size_t parameters_at_once = 4096;
 
 }  // namespace
 
+void refuse_parameter(const SqlError& failure, std::size_t number, std::string_view sql) {
+  throw SqlError(failure.phase(), failure.error_class(), failure.sqlstate(), failure.native_code(),
+                 text("parameter $", number, ": ", failure.what()), shorten(std::string(sql)));
+}
+
 const char* to_sql(Isolation level) noexcept {
   constexpr const char* names[] = {"READ COMMITTED", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"};
   return names[static_cast<unsigned>(level)];

@@ -4,6 +4,7 @@
 #include <sluice/core/asio.hpp>
 #include <sluice/core/clock.hpp>
 #include <sluice/pool/connector.hpp>
+#include <sluice/sql/error.hpp>
 #include <sluice/sql/rows.hpp>
 #include <sluice/sql/value.hpp>
 
@@ -29,11 +30,19 @@ struct Statement {
   Statement(std::string s, std::vector<Value> p) : sql(std::move(s)), parameters(std::move(p)) {}
 };
 
+// `failure`, and of which parameter (from 1) of which statement.
+[[noreturn]] void refuse_parameter(const SqlError& failure, std::size_t number, std::string_view sql);
+
+// Throws SqlError(encode) that names the parameter.
 template <class... Args>
 Statement make_statement(std::string_view sql, const Args&... args) {
   std::vector<Value> parameters;
   parameters.reserve(sizeof...(Args));
-  (parameters.push_back(encode(args)), ...);
+  try {
+    (parameters.push_back(encode(args)), ...);
+  } catch (const SqlError& failure) {
+    refuse_parameter(failure, parameters.size() + 1, sql);
+  }
   return Statement(std::string(sql), std::move(parameters));
 }
 

@@ -51,7 +51,7 @@ bool Decimal::valid(std::string_view s) noexcept {
 }
 
 Decimal::Decimal(std::string_view digits) : digits_(digits) {
-  if (!valid(digits)) throw SqlError(Phase::encode, Class::type, "", 0, "a text was given as a decimal number, but it is none");
+  if (!valid(digits)) throw SqlError(Phase::encode, Class::type, "", 0, "a text that is no decimal number");
 }
 
 std::string format_date(Date date) {

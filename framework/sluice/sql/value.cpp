@@ -20,7 +20,7 @@ Value encode(const char* v) { return v ? Value(std::string(v)) : Value(Null{}); 
 Value encode(Bytes v) { return Value(std::move(v)); }
 Value encode(Decimal v) { return Value(std::move(v)); }
 Value encode(Date v) {
-  if (!v.ok()) throw SqlError(Phase::encode, Class::type, "", 0, "a parameter is a date that the calendar does not have");
+  if (!v.ok()) throw SqlError(Phase::encode, Class::type, "", 0, "a date that the calendar does not have");
   return Value(v);
 }
 Value encode(Time v) { return Value(v); }
@@ -36,7 +36,7 @@ Value encode_json(const nlohmann::json& v) {
   try {
     return Value(v.dump());
   } catch (const nlohmann::json::exception&) {
-    throw SqlError(Phase::encode, Class::type, "", 0, "a JSON parameter holds text that is not valid UTF-8");
+    throw SqlError(Phase::encode, Class::type, "", 0, "JSON that holds text that is not valid UTF-8");
   }
 }
 

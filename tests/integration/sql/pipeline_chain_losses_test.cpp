@@ -195,7 +195,7 @@ TEST_CASE("A chain whose connection is lost: whoever cannot be told done is told
         CHECK(there == "1");
         continue;
       }
-      CHECK(one->sqlstate() == "08006");
+      CHECK((one->sqlstate() == "57P01" || one->sqlstate() == "08006"));  // the server may get to say why
       CHECK(one->what().find("what became of this is unknown") != std::string::npos);
       CHECK((there == "0" || there == "1"));
     }

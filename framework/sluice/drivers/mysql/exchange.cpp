@@ -102,16 +102,19 @@ awaitable<void> MysqlSession::settle_cancel(Deadline deadline) {
   }
 }
 
+bool MysqlSession::limited_to(Deadline end, Reader reader) const noexcept {
+  if (reader != reader_) return false;
+  if (end.is_never()) return limit_ == Duration::zero();
+  const Duration wanted = end.remaining(Clock::now());
+  return limit_ >= wanted && limit_ <= wanted + wanted / 4 + 10ms;
+}
+
 // Before a statement: tells the server until when it may run, and for how long its answer may wait to be read, unless what is in force
 // says the same. By itself the server closes a connection whose reader pauses for a minute (net_write_timeout).
 awaitable<void> MysqlSession::limit_on_server(Deadline end, Deadline deadline, Reader reader) {
-  Duration wanted{};
-  if (!end.is_never()) {
-    wanted = end.remaining(Clock::now());
-    const bool near = limit_ >= wanted && limit_ <= wanted + wanted / 4 + 10ms;
-    wanted = near ? limit_ : rounded_up(wanted);
-  }
-  if (wanted == limit_ && reader == reader_) co_return;
+  if (limited_to(end, reader)) co_return;
+  Duration wanted = limit_;
+  if (!limited_to(end, reader_)) wanted = end.is_never() ? Duration::zero() : rounded_up(end.remaining(Clock::now()));
   std::string setting = limit_setup(mariadb_, wanted);
   if (reader != reader_) setting += reader == Reader::may_pause ? ", SESSION net_write_timeout = 31536000" : ", SESSION net_write_timeout = DEFAULT";
   co_await text(setting, false, sql::Phase::execute, deadline);

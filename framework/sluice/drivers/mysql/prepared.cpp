@@ -41,7 +41,8 @@ void MysqlSession::check_size(std::size_t bytes, const std::string& sql) const {
                       shown);
 }
 
-// From the cache, or prepared now (and kept, if there is room at all). Null: the server cannot prepare such statements.
+// From the cache, or prepared now (and kept, if there is room at all). Null: the server cannot prepare such statements. Whoever looks
+// into the cache first saves a coroutine.
 awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sql, Deadline deadline) {
   if (PreparedRef known = cache_.find(sql)) co_return known;
   MYSQL* const m = wire_->get();
@@ -146,7 +147,8 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::collect(Prepared& prepa
       set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
     }
   }
-  const bool several = co_await skip_results(prepared, sql, deadline);
+  bool several = false;
+  if (mysql_stmt_more_results(s)) several = co_await skip_results(prepared, sql, deadline);
   unfinished_ = false;
   if (several) refuse_several(sql);
   co_return set;
@@ -173,15 +175,16 @@ awaitable<bool> MysqlSession::skip_results(Prepared& prepared, const std::string
 
 awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& prepared, sql::Statement& statement, Deadline deadline) {
   refuse_late(deadline, statement.sql);
-  co_await limit_on_server(deadline);
-  prepared = co_await prepare(statement.sql, deadline);
+  if (!limited_to(deadline, Reader::prompt)) co_await limit_on_server(deadline);
+  prepared = cache_.find(statement.sql);
+  if (!prepared) prepared = co_await prepare(statement.sql, deadline);
   if (!prepared) {
     sql::check_parameter_count(0, statement.parameters.size(), statement.sql);
     note_state(prepared, statement.sql);
     co_return co_await text(statement.sql, false, sql::Phase::execute, deadline);
   }
   sql::check_parameter_count(prepared->translated.highest, statement.parameters.size(), statement.sql);
-  Parameters parameters(std::move(statement.parameters), prepared->translated.order);
+  Parameters parameters(std::move(statement.parameters), prepared->translated.order, statement.sql);
   check_size(parameters.bytes(), statement.sql);
   note_state(prepared, statement.sql);
   co_await execute(prepared, statement, parameters, deadline);

@@ -14,11 +14,14 @@
 namespace sluice::mysql {
 
 MysqlSession::Turn::Turn(MysqlSession& session, const std::string& sql) : session_(session) {
-  const std::string shown = sql::shorten(sql);
-  if (session.running_)
+  if (session.running_) {
+    const std::string shown = sql::shorten(sql);
     throw sql::SqlError(sql::Phase::execute, sql::Class::other, "", 0, "another statement runs on this connection: await it first: " + shown, shown);
-  if (session.broken)
+  }
+  if (session.broken) {
+    const std::string shown = sql::shorten(sql);
     throw sql::SqlError(sql::Phase::lost, sql::Class::connection, "08003", 0, "this connection is broken, see its first error: " + shown, shown);
+  }
   session.running_ = true;
   session.timed_out_ = false;
 }

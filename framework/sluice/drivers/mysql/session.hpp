@@ -70,6 +70,8 @@ class MysqlSession final : public sql::Session {
   awaitable<void> switch_scripts(bool on, Deadline deadline);
   awaitable<void> limit_on_server(Deadline deadline) { return limit_on_server(deadline, deadline, Reader::prompt); }
   awaitable<void> limit_on_server(Deadline end, Deadline deadline, Reader reader);
+  // The server's limit is near enough to what a statement until `end` wants, and the reader the same.
+  bool limited_to(Deadline end, Reader reader) const noexcept;
   awaitable<void> refresh_status();
   [[noreturn]] void fail(const Report& report, sql::Phase phase, const std::string& sql);
   [[noreturn]] void refuse_several(const std::string& sql);

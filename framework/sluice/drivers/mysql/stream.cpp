@@ -42,7 +42,7 @@ class MysqlSession::Stream final : public sql::RowSource {
         throw sql::SqlError(sql::Phase::prepare, sql::Class::other, "0A000", 1295, "this statement cannot be streamed: " + sql::shorten(sql_),
                             sql::shorten(sql_));
       sql::check_parameter_count(prepared_->translated.highest, statement.parameters.size(), sql_);
-      Parameters parameters(std::move(statement.parameters), prepared_->translated.order);
+      Parameters parameters(std::move(statement.parameters), prepared_->translated.order, sql_);
       session_.check_size(parameters.bytes(), sql_);
       session_.note_state(prepared_, sql_);
       co_await session_.execute(prepared_, statement, parameters, deadline);

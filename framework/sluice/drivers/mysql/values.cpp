@@ -18,8 +18,8 @@ constexpr unsigned binary_charset = 63;
 constexpr std::size_t first_buffer = 128;  // longer text is fetched in a second step
 constexpr auto longest_time = std::chrono::hours(838) + std::chrono::minutes(59) + std::chrono::seconds(59);
 
-[[noreturn]] void refuse(std::size_t parameter, const std::string& reason, const char* sqlstate = "22000") {
-  throw sql::SqlError(sql::Phase::encode, sql::Class::type, sqlstate, 0, text("parameter $", parameter + 1, ": ", reason));
+[[noreturn]] void refuse(std::size_t parameter, const std::string& sql, const std::string& reason, const char* sqlstate = "22000") {
+  throw sql::SqlError(sql::Phase::encode, sql::Class::type, sqlstate, 0, text("parameter $", parameter + 1, ": ", reason), sql::shorten(sql));
 }
 
 void set_date(MYSQL_TIME& t, sql::Date date) {
@@ -137,7 +137,7 @@ struct Parameters::Slot {
 Parameters::~Parameters() = default;
 MYSQL_BIND* Parameters::bindings() noexcept { return bindings_.data(); }
 
-Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigned>& order)
+Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigned>& order, const std::string& sql)
     : values_(std::move(values)), texts_(values_.size()), slots_(std::make_unique<Slot[]>(values_.size())) {
   std::vector<MYSQL_BIND> by_number(values_.size());
   const auto string = [&](std::size_t i, std::string_view s, enum_field_types type) {
@@ -174,12 +174,12 @@ Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigne
       bind.buffer = &slot.natural;
       bind.is_unsigned = 1;
     } else if (const auto* real = std::get_if<double>(&value)) {
-      if (!std::isfinite(*real)) refuse(i, "NaN and infinity are no numbers to MySQL", "22003");
+      if (!std::isfinite(*real)) refuse(i, sql, "NaN and infinity are no numbers to MySQL", "22003");
       slot.real = *real;
       bind.buffer_type = MYSQL_TYPE_DOUBLE;
       bind.buffer = &slot.real;
     } else if (const auto* words = std::get_if<std::string>(&value)) {
-      if (!sql::valid_utf8(*words)) refuse(i, "text that is not valid UTF-8; pass it as bytes", "22021");
+      if (!sql::valid_utf8(*words)) refuse(i, sql, "text that is not valid UTF-8; pass it as bytes", "22021");
       string(i, *words, MYSQL_TYPE_STRING);
     } else if (const auto* bytes = std::get_if<sql::Bytes>(&value)) {
       string(i, std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()), MYSQL_TYPE_BLOB);
@@ -190,23 +190,23 @@ Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigne
       string(i, texts_[i], MYSQL_TYPE_STRING);
     } else if (const auto* at = std::get_if<sql::Timestamp>(&value)) {
       const auto day = std::chrono::floor<std::chrono::days>(*at);
-      if (!year_fits(sql::Date(day))) refuse(i, "the timestamp is outside of the years 0 to 9999", "22008");
+      if (!year_fits(sql::Date(day))) refuse(i, sql, "the timestamp is outside of the years 0 to 9999", "22008");
       MYSQL_TIME& t = time(i, MYSQL_TYPE_DATETIME, MYSQL_TIMESTAMP_DATETIME);
       set_date(t, sql::Date(day));
       set_clock(t, *at - day);
     } else if (const auto* date = std::get_if<sql::Date>(&value)) {
-      if (!date->ok() || !year_fits(*date)) refuse(i, "the date is outside of the years 0 to 9999", "22008");
+      if (!date->ok() || !year_fits(*date)) refuse(i, sql, "the date is outside of the years 0 to 9999", "22008");
       set_date(time(i, MYSQL_TYPE_DATE, MYSQL_TIMESTAMP_DATE), *date);
     } else if (const auto* span = std::get_if<sql::Time>(&value)) {
       const auto length = std::chrono::abs(span->since_midnight);
-      if (length >= longest_time + std::chrono::seconds(1)) refuse(i, "the time is outside of -838:59:59 to 838:59:59", "22008");
+      if (length >= longest_time + std::chrono::seconds(1)) refuse(i, sql, "the time is outside of -838:59:59 to 838:59:59", "22008");
       MYSQL_TIME& t = time(i, MYSQL_TYPE_TIME, MYSQL_TIMESTAMP_TIME);
       t.neg = span->since_midnight.count() < 0;
       set_clock(t, length);
       t.day = t.hour / 24;  // the protocol has one byte for hours
       t.hour %= 24;
     } else {
-      refuse(i, "arrays are there on PostgreSQL only");
+      refuse(i, sql, "arrays are there on PostgreSQL only");
     }
   }
   bindings_.reserve(order.size());

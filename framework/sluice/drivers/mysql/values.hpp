@@ -25,7 +25,8 @@ namespace sluice::mysql {
 // text that is not UTF-8.
 class Parameters {
  public:
-  Parameters(std::vector<sql::Value> values, const std::vector<unsigned>& order);
+  // `sql`: the statement, for errors.
+  Parameters(std::vector<sql::Value> values, const std::vector<unsigned>& order, const std::string& sql);
   ~Parameters();
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;

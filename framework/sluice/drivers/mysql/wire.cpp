@@ -14,7 +14,7 @@
 
 namespace sluice::mysql {
 
-Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection) : connection_(connection), watched_(executor) {
+Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection) : connection_(connection), watched_(executor), tls_(mysql_get_ssl_cipher(connection) != nullptr) {
   const int socket = static_cast<int>(mysql_get_socket(connection_));
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
   set_nonblocking(socket, true);  // without it the TLS layer blocks inside a suspended call
@@ -65,9 +65,9 @@ void Call::start() {
   advance(0);
 }
 
-// The library asks OpenSSL what became of a call by the thread's queue of errors, where another connection's may still lie.
+// Under TLS the library asks OpenSSL what became of a call by the thread's queue of errors, where another connection's may still lie.
 void Call::advance(int ready) {
-  ::ERR_clear_error();
+  if (wire_.tls_) ::ERR_clear_error();
   status_ = step_(state_, ready);
   wire_.busy_ = status_ != 0;
 }

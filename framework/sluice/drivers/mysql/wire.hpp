@@ -36,6 +36,7 @@ class Wire {
 
   st_mysql* connection_;
   WatchedSocket watched_;
+  const bool tls_;
   bool busy_ = false;
 };
 

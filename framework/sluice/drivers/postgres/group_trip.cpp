@@ -122,7 +122,7 @@ class PostgresSession::GroupTrip {
       member.outcome = group_.outcome(at);
       member.unfit = group_.unfit(at);
       member.slow = group_.slow(at);
-      if (member.outcome == Group::Outcome::failed && !member.failure) member.failure = lost_error(member.statement.sql);
+      if (member.outcome == Group::Outcome::failed && !member.failure) member.failure = lost_error(member);
       if (member.outcome != Group::Outcome::done) member.rows = sql::Rows();
     }
   }
@@ -269,18 +269,19 @@ class PostgresSession::GroupTrip {
   void lost(const pg_result* last) {
     try {
       session_.lost(last, label());
-    } catch (const std::exception& e) {
+    } catch (const sql::SqlError& e) {
       why_lost_ = e.what();
+      code_lost_ = e.sqlstate();
     }
     group_.lost();
   }
 
-  std::exception_ptr lost_error(const std::string& sql) const {
-    const std::string shown = sql::shorten(sql);
-    if (group_.was_cancel_asked() && members_.size() == 1)
+  std::exception_ptr lost_error(const sql::GroupMember& member) const {
+    const std::string shown = sql::shorten(member.statement.sql);
+    if (group_.was_cancel_asked() && member.deadline.passed(Clock::now()))
       return std::make_exception_ptr(TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + shown));
     return std::make_exception_ptr(
-        sql::SqlError(sql::Phase::lost, sql::Class::connection, "08006", 0, text(why_lost_, "; what became of this is unknown: ", shown), shown));
+        sql::SqlError(sql::Phase::lost, sql::Class::connection, code_lost_, 0, text(why_lost_, "; what became of this is unknown: ", shown), shown));
   }
 
   PostgresSession& session_;
@@ -293,7 +294,7 @@ class PostgresSession::GroupTrip {
   std::deque<std::string> preparing_;                    // keys, in the order of the answers
   std::deque<std::string> leaving_;                      // names to be deallocated, likewise
   std::vector<std::string> stale_;
-  std::string why_lost_;
+  std::string why_lost_, code_lost_;
 };
 
 awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) {
