@@ -30,29 +30,22 @@ awaitable<void> wait_until(RealDatabase& t, std::function<bool()> condition) {
   CHECK(condition());
 }
 
-// `test(options, url)` on each kind of database that this machine has, with its slow statement.
+// Calls `test(options, slow)` on each database, `slow` being a statement that takes long there.
 template <class F>
-void on_each_url(F test) {
-  SUBCASE("SQLite") {
-    const TemporaryDirectory directory;
-    test(reclaiming("sqlite:" + directory.path() + "/test.db"), std::string("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"));
-  }
-  SUBCASE("PostgreSQL") {
-    if (!PostgresServer::require()) return;
-    server().query("DROP SCHEMA IF EXISTS public CASCADE");
-    server().query("CREATE SCHEMA public AUTHORIZATION app");
-    test(reclaiming(server().url()), std::string("SELECT pg_sleep(60)"));
-  }
-  SUBCASE("MariaDB") {
-    if (!MariaDbServer::require()) return;
-    test(reclaiming(mariadb().url()), std::string("SELECT SLEEP(60)"));
-  }
+void reclaiming_on_each(F test) {
+  on_each_url([&test](const std::string& url) {
+    const bool sqlite = url.starts_with("sqlite:"), mysql = url.starts_with("mysql:");
+    const std::string slow = sqlite  ? "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+                             : mysql ? "SELECT SLEEP(60)"
+                                     : "SELECT pg_sleep(60)";
+    test(reclaiming(url), slow);
+  });
 }
 
 }  // namespace
 
 TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection serves the next, and its holder is told") {
-  on_each_url([](const config::Pool& options, const std::string&) {
+  reclaiming_on_each([](const config::Pool& options, const std::string&) {
     // A second row: MySQL's ends are proven by the janitor only, which is not here.
     RealDatabase t(options, 2, true);
     auto body = [&]() -> awaitable<void> {
@@ -75,7 +68,7 @@ TEST_CASE("leak.reclaim: a forgotten transaction is rolled back, its connection 
 }
 
 TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long it takes") {
-  on_each_url([](const config::Pool& options, const std::string& slow) {
+  reclaiming_on_each([](const config::Pool& options, const std::string& slow) {
     RealDatabase t(options, 1, true);
     auto body = [&]() -> awaitable<void> {
       {
@@ -104,7 +97,7 @@ TEST_CASE("leak.reclaim: what is being read or runs is left alone, however long 
 }
 
 TEST_CASE("clear() with interrupt ends what runs on the server, at once") {
-  on_each_url([](const config::Pool& options, const std::string& slow) {
+  reclaiming_on_each([](const config::Pool& options, const std::string& slow) {
     RealDatabase t(options, 2, true);
     std::optional<ActingJanitor> janitor;
     if (t.db->dialect() == sql::Dialect::mysql) janitor.emplace(t);
