@@ -43,6 +43,10 @@ class DeadJob : public Error {
   using Error::Error;
 };
 
+// How long a job waits after its try number `attempt` (from 1) has failed: from half of min(backoff_min × 2^(attempt − 1), backoff_max)
+// to all of it, by `random`, any number.
+Duration queue_backoff(const QueueOptions& options, unsigned attempt, std::uint64_t random) noexcept;
+
 // For CREATE TABLE: the columns that a queue needs beside its own, each with its default, so that writers need not name them.
 // Times are milliseconds since 1970 by the database's clock.
 //   attempts, run_at (when it is due; while it is claimed: when the claim ends), done_at, dead_at (NULL: not), last_error
@@ -63,7 +67,7 @@ class QueueWorker : public Worker {
   // Takes no more jobs and waits for those that are being performed; what is not done by the deadline is taken up by others.
   awaitable<void> drain(Deadline deadline) override;
 
-  // Looks at the queue now instead of after `poll`, e.g. because a notification came.
+  // Looks at the queue now instead of after `poll`, e.g. because a notification came. If it looks already: once more after that.
   void wake() noexcept;
 
  private:
@@ -79,6 +83,7 @@ class QueueWorker : public Worker {
   std::string now_;  // the database's clock, in its words
   unsigned in_flight_ = 0;
   bool stopping_ = false;
+  bool woken_ = false;  // since it last began to wait
   std::unique_ptr<asio::steady_timer> timer_;
 };
 
