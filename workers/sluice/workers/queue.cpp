@@ -81,6 +81,7 @@ awaitable<void> QueueWorker::idle(Duration longest) {
 }
 
 awaitable<void> QueueWorker::run() {
+  start_listening();
   while (!stopping_) {
     if (in_flight_ >= options_.concurrency) {
       co_await idle(options_.poll);
@@ -110,7 +111,7 @@ awaitable<void> QueueWorker::run() {
     // A random part of the poll more, so that many workers do not ask at the same moment.
     if (jobs.empty()) co_await idle(options_.poll + options_.poll * static_cast<int>(random_number() % 256) / 1024);
   }
-  while (in_flight_ > 0) co_await idle(1s);
+  while (in_flight_ > 0 || listening_) co_await idle(1s);
   co_await context().until_draining();
 }
 
