@@ -7,7 +7,7 @@
 // meanwhile, for messages are not kept for those who are away. Further channels may be added. One loop's own.
 #pragma once
 
-#include <sluice/pool/pool.hpp>
+#include <sluice/pool/lease.hpp>
 #include <sluice/sql/session.hpp>
 
 namespace sluice::sql {

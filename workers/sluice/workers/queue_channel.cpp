@@ -55,7 +55,7 @@ awaitable<void> QueueWorker::stop_listening_when_draining() {
 }
 
 // The listening session must leave a connection for claims and marks; how many there may be changes while the fleet scales.
-bool QueueWorker::may_listen() { return db().pool().numbers().limit >= 2; }
+bool QueueWorker::may_listen() { return context().pool(options_.pool).numbers().limit >= 2; }
 
 // Ends by cancellation only.
 awaitable<void> QueueWorker::listen() {
@@ -66,7 +66,7 @@ awaitable<void> QueueWorker::listen() {
   bool told = false;  // that there is no room
   for (;;) {
     if (!may_listen()) {
-      const std::uint32_t limit = db().pool().numbers().limit;  // 0: the budget is not known yet
+      const std::uint32_t limit = context().pool(options_.pool).numbers().limit;  // 0: the budget is not known yet
       if (!told && limit > 0)
         log::warning(text(named, " is not listened to: that takes a connection for itself, and this worker may hold ", limit, " of pool '", options_.pool,
                           "'", instead));
