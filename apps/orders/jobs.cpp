@@ -19,6 +19,7 @@ sluice::QueueOptions Jobs::options() {
   options.attempts = count_option(config, "job_attempts", options.attempts);
   options.backoff_min = duration_option(config, "job_backoff", options.backoff_min);
   options.poll = duration_option(config, "job_poll", options.poll);
+  options.channel = job_channel(config);
   return options;
 }
 

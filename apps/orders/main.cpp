@@ -3,6 +3,7 @@
 // Kinds: web (the API), jobs (the payments of placed orders; none unless asked for: --workers web=2,jobs=1).
 // Own options: app.report_deadline (5s): how long GET /report may take before it is answered with 503.
 //              app.payments_url: where the kind jobs posts payments; see jobs.hpp for its further options.
+//              app.job_channel: both kinds' (PostgreSQL), see there.
 #include "jobs.hpp"
 #include "web.hpp"
 

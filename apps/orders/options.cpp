@@ -45,4 +45,10 @@ std::string text_option(const sluice::config::Config& config, const char* name) 
   return value.get<std::string>();
 }
 
+std::string job_channel(const sluice::config::Config& config) {
+  const std::string channel = text_option(config, "job_channel");
+  if (channel.size() > 63) wrong("job_channel", channel, "is longer than the 63 bytes that PostgreSQL allows");
+  return channel;
+}
+
 }  // namespace orders

@@ -71,7 +71,7 @@ awaitable<Placed> repeated(sql::Database& db, const std::string& key, const std:
 
 }  // namespace
 
-awaitable<Placed> place(sql::Database& db, NewOrder order, std::optional<std::string> key) {
+awaitable<Placed> place(sql::Database& db, NewOrder order, std::optional<std::string> key, std::string channel) {
   const std::string request = canonical(order);
   sql::Transaction transaction = co_await db.begin();
   const std::optional<std::int64_t> user = co_await user_id(transaction, order, db.dialect() == sql::Dialect::mysql);
@@ -89,6 +89,7 @@ awaitable<Placed> place(sql::Database& db, NewOrder order, std::optional<std::st
   placed.order = order_of(rows[0]);
   const std::string payload = to_json(placed.order).dump();
   co_await transaction.execute("INSERT INTO outbox (order_id, topic, payload) VALUES ($1, $2, $3)", placed.order.id, "order.placed", payload);
+  if (!channel.empty()) co_await transaction.query("SELECT pg_notify($1, '')", channel);
   co_await transaction.commit();
   co_return placed;
 }

@@ -17,8 +17,8 @@ struct Placed {
 };
 
 // User (if new), order and outbox row in one transaction. Throws HttpError: 400 if there is no such user, 422 if the key
-// belongs to another order.
-sluice::awaitable<Placed> place(sluice::sql::Database& db, NewOrder order, std::optional<std::string> key);
+// belongs to another order. `channel` (PostgreSQL; "": none) is notified with the commit.
+sluice::awaitable<Placed> place(sluice::sql::Database& db, NewOrder order, std::optional<std::string> key, std::string channel = {});
 
 sluice::awaitable<std::optional<Order>> find(sluice::sql::Database& db, std::int64_t id);
 

@@ -31,6 +31,7 @@ void Web::routes() {
 
 awaitable<void> Web::start() {
   report_deadline_ = duration_option(context().config(), "report_deadline", report_deadline_);
+  if (db().dialect() == sluice::sql::Dialect::postgres) job_channel_ = job_channel(context().config());
   db().on_first_use(postgres_schema(), sqlite_schema(), mysql_schema());
   co_await HttpWorker::start();
 }
@@ -58,7 +59,7 @@ awaitable<Response> Web::place_order(Request request) {
   const json body = request.json();
   NewOrder order = parse_order(body);
   std::optional<std::string> key = parse_idempotency_key(request);
-  const Placed placed = co_await place(db(), std::move(order), std::move(key));
+  const Placed placed = co_await place(db(), std::move(order), std::move(key), job_channel_);
   json out = to_json(placed.order);
   out["worker"] = context().slot();
   Response response = Response::json(std::move(out), placed.repeated ? 200 : 201);

@@ -21,6 +21,7 @@ class Web : public sluice::HttpWorker {
   sluice::sql::Database& db() { return context().sql("main"); }
 
   sluice::Duration report_deadline_ = std::chrono::seconds(5);  // app.report_deadline
+  std::string job_channel_;                                     // app.job_channel; "": nobody is notified
 };
 
 }  // namespace orders

@@ -30,12 +30,36 @@ bool is_scheme(const std::string& s) {
          std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'; });
 }
 
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// "%2Frun" is "/run". What is malformed stays as it is: the driver refuses it.
+std::string decoded(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    if (low < 0) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(high << 4 | low);
+    i += 2;
+  }
+  return out;
+}
+
+bool is_path(const std::string& host) { return host.starts_with('/') || host.starts_with('@'); }
+
 std::string parameter(const std::string& query, std::string_view name) {
   std::size_t begin = 0;
   while (begin < query.size()) {
     const std::size_t end = std::min(query.find('&', begin), query.size());
     const std::size_t equals = query.find('=', begin);
-    if (equals < end && query.substr(begin, equals - begin) == name) return query.substr(equals + 1, end - equals - 1);
+    if (equals < end && query.substr(begin, equals - begin) == name) return decoded(query.substr(equals + 1, end - equals - 1));
     begin = end + 1;
   }
   return {};
@@ -62,7 +86,7 @@ std::optional<Endpoint> endpoint_of(const std::string& url) {
   rest = rest.substr(0, mark);
   if (rest.starts_with("//")) rest = rest.substr(2);
   if (endpoint.is_sqlite()) {
-    endpoint.host = rest == ":memory:" ? rest : std::filesystem::path(rest).lexically_normal().string();
+    endpoint.host = rest == ":memory:" ? rest : std::filesystem::path(decoded(rest)).lexically_normal().string();
     return endpoint;
   }
   // A slash in an unescaped password would end the authority too early: the last '@' before the query ends the user part.
@@ -70,9 +94,19 @@ std::optional<Endpoint> endpoint_of(const std::string& url) {
   rest = rest.substr(0, rest.find('/'));
   const std::size_t port = rest.rfind(':');
   const bool has_port = port != std::string::npos && rest.find(']', port) == std::string::npos;
-  endpoint.host = lowered(has_port ? rest.substr(0, port) : rest);
+  endpoint.host = decoded(has_port ? rest.substr(0, port) : rest);
+  if (!is_path(endpoint.host)) endpoint.host = lowered(endpoint.host);
   endpoint.port = has_port ? rest.substr(port + 1) : "";
+  if (endpoint.scheme == "mysql") {
+    if (const std::string socket = parameter(query, "socket"); !socket.empty()) endpoint.host = socket;
+    if (endpoint.host.empty()) endpoint.host = "localhost";
+    if (is_path(endpoint.host)) {  // each of its sockets is one server's, whatever its port
+      endpoint.port.clear();
+      return endpoint;
+    }
+  }
   if (endpoint.host.empty()) endpoint.host = parameter(query, "host");
+  if (endpoint.host.empty()) endpoint.host = parameter(query, "hostaddr");
   if (endpoint.port.empty()) endpoint.port = parameter(query, "port");
   if (endpoint.port.empty()) endpoint.port = usual_port;
   return endpoint;

@@ -8,7 +8,7 @@ namespace sluice::config {
 
 struct Endpoint {
   std::string scheme;  // one name for all that a family is called: postgres for postgresql
-  std::string host;    // in lower case; for SQLite the file
+  std::string host;    // in lower case; the path of a Unix socket (PostgreSQL: of its directory); for SQLite the file. Percent-decoded
   std::string port;    // the family's usual one if the url has none
 
   bool is_sqlite() const { return scheme == "sqlite"; }

@@ -3,6 +3,7 @@
 #include <sluice/core/text.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::config {
 namespace {
@@ -17,10 +18,17 @@ std::string lowered(std::string_view s) {
   return out;
 }
 
+// "user:password@host", where the scheme was forgotten or lost its slashes. In a file's name the two signs mean nothing.
+std::string without_stray_password(std::string words) {
+  const std::size_t at = words.rfind('@'), colon = words.find(':');
+  if (at == std::string::npos || colon > at || lowered(words.substr(0, 7)) == "sqlite:") return words;
+  return words.replace(colon + 1, at - colon - 1, mask);
+}
+
 // "scheme://user:password@rest". An unescaped '/', '?' or '@' in a password is a common mistake: rather hide too much.
 std::string without_userinfo_password(std::string url) {
   const std::size_t start = url.find("://");
-  if (start == std::string::npos) return url;
+  if (start == std::string::npos) return without_stray_password(std::move(url));
   const std::size_t begin = start + 3;
   const std::size_t query = std::min(url.find('?', begin), url.size());
   std::size_t at = url.rfind('@', query);
@@ -95,7 +103,7 @@ std::string without_secret_keywords(const std::string& words) {
 }  // namespace
 
 std::string redact_url(const std::string& url) {
-  if (url.find("://") == std::string::npos && url.find('?') == std::string::npos) return without_secret_keywords(url);
+  if (url.find("://") == std::string::npos && url.find('?') == std::string::npos) return without_stray_password(without_secret_keywords(url));
   return without_secret_parameters(without_userinfo_password(url));
 }
 

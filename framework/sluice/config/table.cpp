@@ -300,7 +300,7 @@ constexpr Option option_table[] = {
     // Pools
     {.name = "pools.<name>.url",
      .access = bind<&Config::pools, &Pool::url>,
-     .doc = "Where to connect: postgres://user@host:port/database or sqlite:file.db. DATABASE_URL sets it for main.",
+     .doc = "Where to connect: postgres://user@host:port/database, mysql://user@host:port/database or sqlite:file.db. DATABASE_URL sets it for main.",
      .secrecy = Secrecy::url,
      .common = true},
     {.name = "pools.<name>.server",

@@ -19,10 +19,16 @@ const pool::Driver& driver_of(const config::Pool& pool) {
   const std::string scheme = pool::scheme_of(pool.url);
   const pool::Driver* driver = pool::find_driver(scheme);
   if (driver) return *driver;
+  const std::vector<std::string> all = pool::known_schemes();
   std::string known;
-  for (const auto& s : pool::known_schemes()) known += (known.empty() ? "" : ", ") + s;
+  for (const std::string& s : all) known += (known.empty() ? "" : ", ") + s;
+  // Other frameworks' "postgresql+psycopg2://" and the like.
+  const std::string family = scheme.substr(0, scheme.find('+'));
+  const std::vector<std::string_view> names(all.begin(), all.end());
+  const std::string_view near = closest(family, names.data(), names.data() + names.size());
   throw ExitError(ExitCode::config, text("pools.", pool.name, ".url: no driver for '", scheme, ":' is linked into this program; it knows: ",
-                                         known.empty() ? "none (link sluice::sqlite or sluice::postgres)" : known));
+                                         known.empty() ? "none (link sluice::sqlite or sluice::postgres)" : known,
+                                         near.empty() ? "" : text("; did you mean '", near, ":'?")));
 }
 
 shm::Segment make_segment(const config::Config& config, const std::vector<Kind>& kinds, std::vector<std::string>& pool_order,

@@ -92,6 +92,8 @@ void Detached::close() noexcept {
 
 // ---- Pinned
 
+Pinned::Pinned(Lease lease) : lease_(std::move(lease)), connection_(&lease_.connection()) { lease_.entry_->leak_told = lease_.entry_->leased_at; }
+
 bool Pinned::usable() const noexcept { return connection_ && lease_.entry_->shell->usable(*lease_.entry_); }
 
 }  // namespace sluice::pool

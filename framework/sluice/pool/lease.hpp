@@ -88,7 +88,8 @@ class Lease {
 class Pinned {
  public:
   Pinned() noexcept = default;
-  explicit Pinned(Lease lease) : lease_(std::move(lease)), connection_(&lease_.connection()) {}
+  // A lease that is meant to be held: it is no leak from now on. Throws like Lease::connection().
+  explicit Pinned(Lease lease);
   Pinned(Pinned&& other) noexcept : lease_(std::move(other.lease_)), connection_(std::exchange(other.connection_, nullptr)) {}
   Pinned& operator=(Pinned&& other) noexcept {
     lease_ = std::move(other.lease_);

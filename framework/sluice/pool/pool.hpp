@@ -9,6 +9,7 @@
 #include <sluice/budget/share.hpp>
 #include <sluice/config/config.hpp>
 #include <sluice/core/asio.hpp>
+#include <sluice/pool/connection_source.hpp>
 #include <sluice/pool/connector.hpp>
 #include <sluice/pool/error.hpp>
 #include <sluice/pool/event_stream.hpp>
@@ -43,7 +44,8 @@ struct PoolResources {
   Hooks hooks = {};
 };
 
-class Pool {
+// A final one: a call by this name costs no look into a table.
+class Pool final : public ConnectionSource {
  public:
   // Starts paused; call ready(). The connector outlives the pool's last connection (shared by the core).
   Pool(asio::io_context& loop, config::Pool options, std::unique_ptr<Connector> connector, PoolResources resources);
@@ -54,10 +56,10 @@ class Pool {
   // Waits for a connection in FIFO order within the call's priority class, up to acquire_timeout (0: for ever) or the wish's limit
   // (0: not at all). With queue_limit 0 it waits for no other caller, only for a connection that is opened for it. Throws PoolError. Cancelling the coroutine loses no connection and no permit.
   awaitable<Lease> acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION);
-  awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where = BOOST_CURRENT_LOCATION);
+  awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where = BOOST_CURRENT_LOCATION) override;
   // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process, and if
   // before_lease throws.
-  Lease try_acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION);
+  Lease try_acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION) override;
 
   // One request of several on a connection, where the driver can multiplex: the connection with the fewest requests in flight; no
   // more than max_requests_per_connection on one. Where it cannot, or with 1, the same as acquire().
@@ -100,14 +102,14 @@ class Pool {
   // "file:line (function)" of an event's call site; "" for 0.
   std::string call_site(std::uint32_t number) const;
 
-  Numbers numbers() const;
+  Numbers numbers() const override;
   // Healthy, degraded or unhealthy over the last half to whole minute, why, and what would help, from measured numbers.
   shm::PoolHealth health();
   std::vector<ConnectionView> connections() const;
-  const std::string& name() const noexcept;
-  const std::string& last_connect_error() const noexcept;
-  Connector& connector() const noexcept;
-  const config::Pool& options() const noexcept;
+  const std::string& name() const noexcept override;
+  const std::string& last_connect_error() const noexcept override;
+  Connector& connector() const noexcept override;
+  const config::Pool& options() const noexcept override;
 
  private:
   ShellRef shell_;

@@ -115,8 +115,6 @@ awaitable<std::vector<Lease>> PoolShell::acquire_many(ShellRef self, std::uint32
 awaitable<Pinned> PoolShell::pin(ShellRef self, Wish wish, boost::source_location where) {
   auto wait = self->acquire(wish, where);
   Lease lease = co_await std::move(wait);
-  // Meant to be held: no leak.
-  lease.entry_->leak_told = lease.entry_->leased_at;
   co_return Pinned(std::move(lease));
 }
 

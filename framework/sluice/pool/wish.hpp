@@ -16,6 +16,7 @@ struct Wish {
 
   std::optional<Duration> limit;  // of the wait; absent: acquire_timeout. 0: not at all
   Priority priority = Priority::normal;
+  bool read_only = false;  // nothing will be written: a source of several servers may choose a replica; a pool has one server and does not look
 };
 constexpr Wish operator|(Within within, Priority priority) noexcept { return Wish(within, priority); }
 

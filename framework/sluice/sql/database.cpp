@@ -13,9 +13,9 @@ namespace {
 // The key of pg_advisory_xact_lock: "sluice" as a number, the same in every version.
 constexpr std::int64_t advisory_lock_key = 0x736c75696365;
 
-const SqlConnector& sql_connector(pool::Pool& pool) {
-  const auto* connector = dynamic_cast<const SqlConnector*>(&pool.connector());
-  if (!connector) throw Error(text("pool \"", pool.name(), "\" does not speak SQL: its url's scheme belongs to another kind of driver"));
+const SqlConnector& sql_connector(pool::ConnectionSource& source) {
+  const auto* connector = dynamic_cast<const SqlConnector*>(&source.connector());
+  if (!connector) throw Error(text("pool \"", source.name(), "\" does not speak SQL: its url's scheme belongs to another kind of driver"));
   return *connector;
 }
 
@@ -68,14 +68,14 @@ class Database::FirstUse : public OnceGate {
   std::string script_;
 };
 
-Database::Database(pool::Pool& pool, StatementBoard board)
-    : pool_(&pool),
-      connector_(&sql_connector(pool)),
-      watch_(std::make_shared<StatementWatch>(pool.name(), board, pool.options().slow_statement, pool.options().log_parameters)),
+Database::Database(pool::ConnectionSource& source, StatementBoard board)
+    : source_(&source),
+      connector_(&sql_connector(source)),
+      watch_(std::make_shared<StatementWatch>(source.name(), board, source.options().slow_statement, source.options().log_parameters)),
       dialect_(connector_->dialect()) {
   const bool able = connector_->sharing("SELECT 1") != Sharing::none;
-  const bool may_wait = pool.options().queue_limit != 0u;  // for company, which is others' connections
-  if (able && may_wait && pool.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(pool, *connector_);
+  const bool may_wait = source.options().queue_limit != 0u;  // for company, which is others' connections
+  if (able && may_wait && source.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(source, *connector_);
 }
 
 void Database::on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script) {
@@ -85,20 +85,24 @@ void Database::on_first_use(std::string postgres_script, std::string sqlite_scri
 
 Deadline Database::statement_deadline(Deadline overall) const noexcept {
   if (!overall.is_never()) return overall;
-  const Duration timeout = pool_->options().statement_timeout;
+  const Duration timeout = source_->options().statement_timeout;
   return timeout > Duration::zero() ? Deadline::after(timeout) : Deadline::never();
 }
 
-awaitable<pool::Lease> Database::acquire(Deadline overall, boost::source_location where) {
+awaitable<pool::Lease> Database::acquire(Deadline overall, boost::source_location where, bool read_only) {
   if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
-  co_return co_await lease(overall, where);
+  co_return co_await lease(overall, where, read_only);
 }
 
-awaitable<pool::Lease> Database::lease(Deadline overall, boost::source_location where) {
-  if (overall.is_never()) return pool_->acquire(where);
-  const Duration left = std::max(overall.remaining(Clock::now()), Duration::zero());
-  const Duration longest = pool_->options().acquire_timeout;  // 0: none
-  return pool_->acquire(Within{longest > Duration::zero() ? std::min(left, longest) : left}, where);
+awaitable<pool::Lease> Database::lease(Deadline overall, boost::source_location where, bool read_only) {
+  pool::Wish wish;
+  wish.read_only = read_only;
+  if (!overall.is_never()) {
+    const Duration left = std::max(overall.remaining(Clock::now()), Duration::zero());
+    const Duration longest = source_->options().acquire_timeout;  // 0: none
+    wish.limit = longest > Duration::zero() ? std::min(left, longest) : left;
+  }
+  return source_->acquire(wish, where);
 }
 
 awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_location where) {
@@ -132,7 +136,7 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
   pool::Lease lease;
   if (known && known->sharing != Sharing::none && known->quick()) {
     if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
-    lease = pool_->try_acquire(where);
+    lease = source_->try_acquire(where);
     if (!lease) {
       Rows rows;
       const bool arrived = co_await Pipeline::travel(pipeline_, statement, known, running, overall, where, rows);
@@ -160,7 +164,7 @@ awaitable<Stream> Database::stream(Statement statement, std::optional<Within> li
   Session& session = session_of(lease);
   running.on(session);
   std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(overall), overall);
-  Stream stream(std::move(lease), std::move(source), watch_, std::move(running), pool_->options().statement_timeout, overall);
+  Stream stream(std::move(lease), std::move(source), watch_, std::move(running), source_->options().statement_timeout, overall);
   co_return stream;
 }
 
@@ -171,7 +175,7 @@ awaitable<BulkInsert> Database::bulk_insert(std::string table, std::vector<std::
   pool::Lease lease = co_await acquire(Deadline::never(), where);
   Session& session = session_of(lease);
   running.on(session);
-  const Duration timeout = pool_->options().statement_timeout;
+  const Duration timeout = source_->options().statement_timeout;
   std::optional<Transaction> own;
   own.emplace(std::move(lease), timeout, watch_);
   const TransactionOptions writing;
@@ -213,9 +217,9 @@ awaitable<std::uint64_t> Database::run_execute(Statement statement, std::optiona
 
 awaitable<Transaction> Database::start(TransactionOptions options, std::optional<Within> limit, boost::source_location where) {
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
-  pool::Lease lease = co_await acquire(overall, where);
+  pool::Lease lease = co_await acquire(overall, where, options.read_only);
   Session& session = session_of(lease);
-  Transaction transaction(std::move(lease), pool_->options().statement_timeout, watch_);  // from here on: dirty unless it ends well
+  Transaction transaction(std::move(lease), source_->options().statement_timeout, watch_);  // from here on: dirty unless it ends well
   co_await session.begin(options, statement_deadline(overall));
   co_return transaction;
 }

@@ -1,4 +1,4 @@
-// The SQL face of a pool: `auto& db = context().sql("main");`. One loop's own; lives as long as the statements it started.
+// The SQL face of a pool, or of another source of connections: `auto& db = context().sql("main");`. One loop's own; lives as long as the statements it started.
 //
 // Arguments are encoded before anything suspends, so references to locals are safe. Statements run on a pooled connection
 // in autocommit; a transaction holds one connection until it ends. Nothing here blocks the loop.
@@ -9,7 +9,7 @@
 // A statement whose connection is lost is not repeated.
 #pragma once
 
-#include <sluice/pool/pool.hpp>
+#include <sluice/pool/connection_source.hpp>
 #include <sluice/pool/retry.hpp>
 #include <sluice/sql/bulk_insert.hpp>
 #include <sluice/sql/listener.hpp>
@@ -35,8 +35,8 @@ class Pipeline;
 
 class Database {
  public:
-  // Throws sluice::Error naming the pool if its driver does not speak SQL. Statements are counted and shown on `board`.
-  explicit Database(pool::Pool& pool, StatementBoard board = {});
+  // Throws sluice::Error naming the source if its driver does not speak SQL. Statements are counted and shown on `board`.
+  explicit Database(pool::ConnectionSource& source, StatementBoard board = {});
 
   template <class... Args>
   awaitable<Rows> query(SqlText sql, const Args&... args) {
@@ -108,7 +108,7 @@ class Database {
   void transaction(TransactionOptions options, const Body&& body) = delete;
 
   // PostgreSQL: READ COMMITTED; SQLite: BEGIN IMMEDIATE unless read_only. Rolls back unless committed.
-  // `limit` bounds acquiring the connection and BEGIN.
+  // `limit` bounds acquiring the connection and BEGIN. Read-only ones are all that asks its source for a connection that need not write.
   awaitable<Transaction> begin(TransactionOptions options = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
   awaitable<Transaction> begin(Within limit, TransactionOptions options = {}, boost::source_location where = BOOST_CURRENT_LOCATION);
 
@@ -118,7 +118,7 @@ class Database {
   void on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script = {});
 
   Dialect dialect() const noexcept { return dialect_; }
-  pool::Pool& pool() const noexcept { return *pool_; }
+  pool::ConnectionSource& source() const noexcept { return *source_; }
 
  private:
   class FirstUse;
@@ -130,12 +130,12 @@ class Database {
   auto repeat(TransactionOptions options, pool::RetryPolicy policy, Body& body, boost::source_location where)
       -> std::invoke_result_t<Body&, Transaction&>;
   // A connection on which the first-use script has run. `overall` bounds the whole.
-  awaitable<pool::Lease> acquire(Deadline overall, boost::source_location where);
-  awaitable<pool::Lease> lease(Deadline overall, boost::source_location where);
+  awaitable<pool::Lease> acquire(Deadline overall, boost::source_location where, bool read_only = false);
+  awaitable<pool::Lease> lease(Deadline overall, boost::source_location where, bool read_only = false);
   awaitable<void> prepare_first_use(Deadline overall, boost::source_location where);
   Deadline statement_deadline(Deadline overall) const noexcept;
 
-  pool::Pool* pool_;
+  pool::ConnectionSource* source_;
   const SqlConnector* connector_;
   std::shared_ptr<StatementWatch> watch_;
   Dialect dialect_;

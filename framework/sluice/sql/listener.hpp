@@ -3,18 +3,18 @@
 //   sql::Listener orders = co_await db.listen("orders");
 //   for (;;) { const sql::Notification n = co_await orders.next(); … }
 //
-// It holds one connection of the pool for as long as it lives. A lost connection is SqlError(lost): listen anew, and look for what came
+// It holds one connection of the pool for as long as it lives, and is no leak. A lost connection is SqlError(lost): listen anew, and look for what came
 // meanwhile, for messages are not kept for those who are away. Further channels may be added. One loop's own.
 #pragma once
 
-#include <sluice/pool/pool.hpp>
+#include <sluice/pool/lease.hpp>
 #include <sluice/sql/session.hpp>
 
 namespace sluice::sql {
 
 class Listener {
  public:
-  explicit Listener(pool::Lease lease) noexcept : lease_(std::move(lease)) {}
+  explicit Listener(pool::Lease lease) : held_(std::move(lease)) {}
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) noexcept = default;
 
@@ -24,8 +24,11 @@ class Listener {
   awaitable<Notification> next(Within limit) { return session().next_notification(Deadline::after(limit.limit)); }
 
  private:
-  Session& session() const { return static_cast<Session&>(lease_.connection()); }
-  pool::Lease lease_;
+  Session& session() const {
+    if (!held_.connection()) throw Error("the listener was moved from");
+    return static_cast<Session&>(*held_.connection());
+  }
+  pool::Pinned held_;
 };
 
 }  // namespace sluice::sql

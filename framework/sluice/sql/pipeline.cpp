@@ -25,6 +25,8 @@ constexpr Duration group_takes = 5ms, trifle = 1ms, group_is_late = 20ms;
 constexpr unsigned most_tries = 2;
 // Longer texts are not remembered, and travel with nobody.
 constexpr std::size_t longest_text = 4096;
+// How a carrier asks for a connection.
+constexpr pool::Wish usual;
 // Past its deadline a caller on the way waits so long for the group, which is cancelled on the server then.
 constexpr Duration farewell = 2500ms;
 
@@ -104,12 +106,12 @@ class Pipeline::Seat {
   Ticket ticket_;
 };
 
-Pipeline::Pipeline(pool::Pool& pool, const SqlConnector& connector)
-    : pool_(&pool),
+Pipeline::Pipeline(pool::ConnectionSource& source, const SqlConnector& connector)
+    : source_(&source),
       connector_(&connector),
-      all_(pool.options().pipeline == config::Pipeline::all),
-      most_(pool.options().pipeline_group),
-      patience_(pool.options().pipeline_patience) {}
+      all_(source.options().pipeline == config::Pipeline::all),
+      most_(source.options().pipeline_group),
+      patience_(source.options().pipeline_patience) {}
 
 Pipeline::~Pipeline() = default;
 
@@ -122,22 +124,22 @@ std::shared_ptr<KnownText> Pipeline::look_up(std::string_view sql) {
 }
 
 void Pipeline::refuse_if_full() const {
-  const auto& limit = pool_->options().queue_limit;
+  const auto& limit = source_->options().queue_limit;
   if (!limit || waiting_.size() < *limit) return;
-  const pool::Numbers n = pool_->numbers();
+  const pool::Numbers n = source_->numbers();
   throw pool::PoolError(pool::Phase::queue_full,
-                        text("pool '", pool_->name(), "': no idle connection and queue_limit ", *limit, " is reached (queue full): ", n.leased,
+                        text("pool '", source_->name(), "': no idle connection and queue_limit ", *limit, " is reached (queue full): ", n.leased,
                              " leased, ", waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held),
-                        n, pool_->last_connect_error());
+                        n, source_->last_connect_error());
 }
 
 void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
   if (traveller.session) throw TimedOut("the statement did not end before its deadline: " + shorten(traveller.statement.sql));
-  const pool::Numbers n = pool_->numbers();
-  const std::string& cause = pool_->last_connect_error();
+  const pool::Numbers n = source_->numbers();
+  const std::string& cause = source_->last_connect_error();
   throw pool::PoolError(
       pool::Phase::wait_timeout,
-      text("pool '", pool_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased, " leased, ",
+      text("pool '", source_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased, " leased, ",
            n.idle, " idle, ", n.connecting, " connecting, ", waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held,
            cause.empty() ? "" : "; last connect error: ", cause),
       n, cause);
@@ -148,14 +150,14 @@ awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& stat
   self->refuse_if_full();
   const auto executor = co_await asio::this_coro::executor;
   self->belong_to(executor);
-  const Duration longest = self->pool_->options().acquire_timeout;
+  const Duration longest = self->source_->options().acquire_timeout;
   const auto traveller = std::make_shared<Traveller>();
   traveller->statement = std::move(statement);
   traveller->text = std::move(known);
   traveller->overall = overall;
   traveller->since = Clock::now();
   traveller->boarding = longest > Duration::zero() ? earlier(overall, Deadline{traveller->since + longest}) : overall;
-  traveller->timeout = self->pool_->options().statement_timeout;
+  traveller->timeout = self->source_->options().statement_timeout;
   traveller->running = &running;
   traveller->where = where;
   const Seat seat(*self, traveller);
@@ -249,7 +251,7 @@ void Pipeline::loop_ended() noexcept {
 // As many as could get a connection, and some in any case, so that the pool wants more than it has and borrows from workers that have
 // connections to spare.
 std::uint32_t Pipeline::most_summoned() const noexcept {
-  const std::uint32_t limit = pool_->numbers().limit;
+  const std::uint32_t limit = source_->numbers().limit;
   return std::max(always_in_queue, limit > carriers_ ? limit - carriers_ : 0);
 }
 
@@ -280,7 +282,7 @@ awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_lo
     const Count summoned{&self->summoned_};
     if (self->waiting_.empty()) co_return;  // then the pool may be gone, too
     try {
-      lease = co_await self->pool_->acquire(where);
+      lease = co_await self->source_->acquire(usual, where);
     } catch (const pool::PoolError& e) {
       failure = std::current_exception();
       how_many = self->concerned_by(e.phase());
@@ -305,7 +307,7 @@ awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_lo
     // Those who were answered may ask again first.
     co_await asio::post(executor, use_awaitable);
     // Somebody waits here, so the pool is there.
-    if (self->waiting_.empty() || Clock::now() >= until || self->pool_->numbers().waiting > self->summoned_) break;
+    if (self->waiting_.empty() || Clock::now() >= until || self->source_->numbers().waiting > self->summoned_) break;
   }
   lease.release();
   if (!self->waiting_.empty()) self->summon(executor, self->waiting_.front()->where);
@@ -320,7 +322,7 @@ Duration Pipeline::together(const Party& party) noexcept {
 Pipeline::Party Pipeline::take() {
   Party party;
   if (waiting_.empty()) return party;
-  const std::size_t even = group_size(waiting_.size(), carriers_ + pool_->numbers().connecting);
+  const std::size_t even = group_size(waiting_.size(), carriers_ + source_->numbers().connecting);
   const std::size_t most = even == 1 ? 1 : most_;
   Duration takes{};
   while (!waiting_.empty() && party.size() < most) {

@@ -11,7 +11,7 @@
 
 #include <sluice/core/asio.hpp>
 #include <sluice/core/loop_end.hpp>
-#include <sluice/pool/pool.hpp>
+#include <sluice/pool/connection_source.hpp>
 #include <sluice/sql/known_texts.hpp>
 #include <sluice/sql/session.hpp>
 #include <sluice/sql/statement_watch.hpp>
@@ -30,7 +30,7 @@ namespace sluice::sql {
 class Pipeline final : public LoopListener, public std::enable_shared_from_this<Pipeline> {
  public:
   // Both must outlive whoever waits here.
-  Pipeline(pool::Pool& pool, const SqlConnector& connector);
+  Pipeline(pool::ConnectionSource& source, const SqlConnector& connector);
   ~Pipeline();
 
   // What is known of the statement's text, judged by what the options allow.
@@ -72,7 +72,7 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
   [[noreturn]] void throw_late(const Traveller& traveller, TimePoint now) const;
   std::uint32_t most_summoned() const noexcept;
 
-  pool::Pool* pool_;
+  pool::ConnectionSource* source_;
   const SqlConnector* connector_;
   const bool all_;  // pipeline: all
   const std::uint32_t most_;

@@ -1,109 +1,17 @@
 // The kind jobs: what it owes, whatever is killed when. The payment service is the test's: it keeps its books, and every job's effect
 // must be in them once.
-#include <sluice/core/asio.hpp>
-#include <sluice/http/server.hpp>
-
 #include <algorithm>
 #include <atomic>
-#include <functional>
-#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
 
-#include "fixture.hpp"
+#include "payments.hpp"
 
 namespace sluice::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Makes each payment once by its key, as a real one would.
-class PaymentService {
- public:
-  // What to answer to the n-th request (from 1) for a key; 0: let it wait until the service ends.
-  using Policy = std::function<unsigned(const std::string& key, int request)>;
-
-  explicit PaymentService(Policy policy = {})
-      : policy_(std::move(policy)),
-        port_(unused_port()),
-        socket_(http::bind_listener(local(port_), "test")),
-        server_(std::make_unique<http::Server>(loop_, handler(), http::Limits{})) {
-    server_->listen(socket_.get());
-    thread_ = std::thread([this] { loop_.run(); });
-  }
-  ~PaymentService() {
-    loop_.stop();
-    thread_.join();
-    server_.reset();
-  }
-  std::string url() const { return "http://" + local(port_) + "/payments"; }
-  std::map<std::string, int> requests() const {
-    const std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  // By key; each is 1, or the service is no service.
-  std::map<std::string, int> effects() const {
-    const std::lock_guard lock(mutex_);
-    return effects_;
-  }
-  int total() const {
-    const std::lock_guard lock(mutex_);
-    return total_;
-  }
-
- private:
-  std::function<awaitable<http::Response>(http::Request)> handler() {
-    return [this](http::Request request) { return pay(std::move(request)); };
-  }
-  awaitable<http::Response> pay(http::Request request) {
-    const std::string* key = request.header("Idempotency-Key");
-    unsigned status = 200;
-    {
-      const std::lock_guard lock(mutex_);
-      ++total_;
-      if (!key) co_return http::Response::error(400, "no key");
-      const int count = ++requests_[*key];
-      if (policy_) status = policy_(*key, count);
-      if (status == 200 && effects_[*key] == 0) ++effects_[*key];
-    }
-    if (status == 0) {
-      asio::steady_timer timer(loop_, TimePoint::max());
-      co_await timer.async_wait(use_awaitable);
-    }
-    http::Response response = status < 300 ? http::Response::json({{"paid", true}}) : http::Response::error(status, "not now");
-    co_return response;
-  }
-
-  Policy policy_;
-  std::uint16_t port_;
-  asio::io_context loop_{1};
-  Descriptor socket_;
-  std::unique_ptr<http::Server> server_;
-  std::thread thread_;
-  mutable std::mutex mutex_;
-  std::map<std::string, int> requests_, effects_;
-  int total_ = 0;
-};
-
-std::vector<std::string> flags(const PaymentService& service, std::vector<std::string> more = {}) {
-  std::vector<std::string> out{"--app.payments_url",    service.url(), "--app.job_poll",           "20ms", "--app.job_backoff",     "20ms",
-                               "--app.job_claim",       "1s",          "--restart.breaker_deaths", "0",    "--restart.backoff_min", "1ms",
-                               "--restart.backoff_max", "50ms"};
-  out.insert(out.end(), more.begin(), more.end());
-  return out;
-}
-
-// Nothing of earlier tests is owed: the shared servers keep their tables.
-void empty_outbox(const Database& database) {
-  if (database.server) database.server->query("DO $$ BEGIN IF to_regclass('outbox') IS NOT NULL THEN DELETE FROM outbox; END IF; END $$");
-  if (database.mariadb && !database.mariadb->query("SHOW TABLES LIKE 'outbox'").empty()) database.mariadb->query("DELETE FROM outbox");
-}
-
-// Jobs in the table itself.
-int count_jobs(const Database& database, const Cluster& cluster, const std::string& where) {
-  return std::stoi(database.query(cluster, "SELECT count(*) FROM outbox WHERE " + where)[0][0]);
-}
 
 // Does the server keep a transaction of the cluster open that does nothing now?
 bool transaction_is_open(const Database& database, const Cluster& cluster) {
@@ -130,7 +38,7 @@ TEST_CASE("Every placed order is paid for once") {
   }
   empty_outbox(database);
   PaymentService service;
-  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = flags(service, {"--app.job_claim", "60s"})});
+  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = payment_flags(service, {"--app.job_claim", "60s"})});
   SHOW_LOG_OF(cluster);
   make_orders(cluster, 50);
   CHECK(eventually(20s, [&] { return service.effects().size() == 50; }));
@@ -155,7 +63,7 @@ TEST_CASE("A refused payment is dead at once, a failing one is tried again, and 
   empty_outbox(database);
   std::string refused, failing, hopeless;
   std::mutex mutex;
-  PaymentService service([&](const std::string& key, int request) -> unsigned {
+  PaymentService service([&](const std::string& key, int request) -> PaymentService::Reply {
     const std::lock_guard lock(mutex);
     if (refused.empty())
       refused = key;
@@ -168,7 +76,7 @@ TEST_CASE("A refused payment is dead at once, a failing one is tried again, and 
     if (key == hopeless) return 500;
     return 200;
   });
-  Cluster cluster({.workers = "web=1,jobs=1", .url = database.url(), .flags = flags(service, {"--app.job_attempts", "5"})});
+  Cluster cluster({.workers = "web=1,jobs=1", .url = database.url(), .flags = payment_flags(service, {"--app.job_attempts", "5"})});
   SHOW_LOG_OF(cluster);
   make_orders(cluster, 10);
   CHECK(eventually(20s, [&] { return service.effects().size() == 8 && service.requests()[hopeless] == 5; }));
@@ -188,7 +96,7 @@ TEST_CASE("A refused payment is dead at once, a failing one is tried again, and 
   check_clean_end(cluster, database);
 }
 
-TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there once, each job is marked once") {
+TEST_CASE("Kill -9 at any moment of the jobs kind: each job's effect is there once, each job is marked once") {
   Database database;
   SUBCASE("on SQLite") {}
   SUBCASE("on PostgreSQL") {
@@ -200,10 +108,10 @@ TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there on
     if (!database.mariadb) return;
   }
   empty_outbox(database);
-  // The service itself says when: some requests are met by a kill before the effect, some after it before the answer, some while the
-  // answer travels; others kill by the clock, which meets claims and marks.
+  // Random moments, many of them; jobs_kill_test.cpp takes the steps one by one. The service itself says when: some requests are met by a kill before
+  // the effect, some after it before the answer, some while the answer travels; others kill by the clock, which meets claims and marks.
   std::atomic<int> to_kill{0};
-  PaymentService service([&](const std::string&, int request) -> unsigned {
+  PaymentService service([&](const std::string&, int request) -> PaymentService::Reply {
     if (request > 3) return 200;
     static thread_local std::mt19937 random(4711);
     switch (random() % 8) {
@@ -217,7 +125,7 @@ TEST_CASE("Kill -9 at every step of the jobs kind: each job's effect is there on
     }
   });
   constexpr int jobs = 200;
-  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = flags(service, {"--app.payment_timeout", "2s"})});
+  Cluster cluster({.workers = "web=1,jobs=2", .url = database.url(), .flags = payment_flags(service, {"--app.payment_timeout", "2s"})});
   SHOW_LOG_OF(cluster);
   make_orders(cluster, jobs);
   int kills = 0, by_clock = 0;
@@ -272,12 +180,12 @@ TEST_CASE("While payments are under way no transaction is open, and what was not
     if (!database.mariadb) return;
   }
   empty_outbox(database);
-  PaymentService service([](const std::string&, int request) -> unsigned { return request == 1 ? 0 : 200; });
+  PaymentService service([](const std::string&, int request) -> PaymentService::Reply { return request == 1 ? 0 : 200; });
   // One worker with all jobs in its hands: nothing is claimed and no claim is renewed meanwhile.
   constexpr int jobs = 4;
   Cluster cluster({.workers = "web=1,jobs=1",
                    .url = database.url(),
-                   .flags = flags(service, {"--app.payment_timeout", std::to_string(to_millis(scaled(3s))) + "ms", "--app.job_concurrency", std::to_string(jobs), "--app.job_claim", "60s"})});
+                   .flags = payment_flags(service, {"--app.payment_timeout", std::to_string(to_millis(scaled(3s))) + "ms", "--app.job_concurrency", std::to_string(jobs), "--app.job_claim", "60s"})});
   SHOW_LOG_OF(cluster);
   make_orders(cluster, jobs);
   REQUIRE(eventually(20s, [&] { return service.requests().size() == jobs; }));

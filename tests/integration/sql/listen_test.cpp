@@ -62,3 +62,26 @@ TEST_CASE("Where there is no LISTEN, it says so") {
   };
   t.run(body);
 }
+
+TEST_CASE("A listener is held for as long as it is wanted: it is no leak") {
+  if (!PostgresServer::require()) return;
+  config::Pool options;
+  options.url = server().url();
+  options.leak_after = scaled(200ms);
+  RealDatabase t(options, 4, true);
+  auto body = [&]() -> awaitable<void> {
+    sql::Listener listener = co_await t.db->listen("orders");
+    const pool::Lease leaked = co_await t.pool->acquire();
+    asio::steady_timer timer(t.loop);
+    const Deadline deadline = Deadline::after(scaled(10s));
+    while (t.pool->numbers().suspected_leaks == 0 && !deadline.passed(Clock::now())) {
+      timer.expires_after(10ms);
+      co_await timer.async_wait(use_awaitable);
+    }
+    timer.expires_after(scaled(300ms));  // the listener, which is older, would have been told by now
+    co_await timer.async_wait(use_awaitable);
+    CHECK(t.pool->numbers().suspected_leaks == 1);
+    CHECK(t.pool->numbers().leased == 2);
+  };
+  t.run(body);
+}

@@ -54,10 +54,22 @@ TEST_CASE("endpoints see through names, default ports and ways to write a host")
   CHECK(endpoint_of("sqlite:./a.db") == endpoint_of("sqlite:a.db?mode=ro"));
   CHECK(endpoint_of("sqlite:a.db") != endpoint_of("sqlite:b.db"));
   CHECK(endpoint_of("custom+x://h")->scheme == "custom+x");
+  CHECK(endpoint_of("postgres://%2Frun%2FPG/db") == endpoint_of("POSTGRESQL:///x?host=%2Frun%2FPG"));
+  CHECK(endpoint_of("postgres:///x?host=/run/PG") != endpoint_of("postgres:///x?host=/run/pg"));
+  CHECK(endpoint_of("postgres:///x?hostaddr=192.0.2.7") != endpoint_of("postgres:///x?hostaddr=192.0.2.8"));
+  CHECK(endpoint_of("sqlite:a%20b.db") == endpoint_of("sqlite:./a b.db"));
   for (const char* url : {"", "nothing", "://h", "1x://h", "host=h password=x", "/a/b:c"}) {
     CAPTURE(url);
     CHECK_FALSE(endpoint_of(url));
   }
+}
+
+TEST_CASE("a MySQL server without a host is localhost, and one behind a socket is told by the socket") {
+  CHECK(endpoint_of("mysql:///a") == endpoint_of("mariadb://localhost:3306/b"));
+  CHECK(endpoint_of("mysql://u@/a?socket=/run/m.sock") == endpoint_of("mysql://localhost/b?socket=/run/m.sock"));
+  CHECK(endpoint_of("mysql://u@/a?socket=/run/m.sock") == endpoint_of("mysql://v@%2Frun%2Fm.sock:3307/b"));
+  CHECK(endpoint_of("mysql:///a?socket=/run/m.sock") != endpoint_of("mysql:///a?socket=/run/n.sock"));
+  CHECK(endpoint_of("mysql:///a?socket=/run/m.sock") != endpoint_of("mysql:///a"));
 }
 
 TEST_CASE("the name is the executable's, the instance name and host, fit for session names") {

@@ -26,6 +26,15 @@ TEST_CASE("passwords that were not escaped are hidden all the same") {
   CHECK(redact_url("postgres://host:5432/db?application_name=a@b") == "postgres://host:5432/db?application_name=a@b");
 }
 
+TEST_CASE("a password is hidden where the scheme was forgotten or lost its slashes, too") {
+  CHECK(redact_url("app:hunter2@db/orders") == "app:***@db/orders");
+  CHECK(redact_url("//app:hunter2@db/orders") == "//app:***@db/orders");
+  CHECK(redact_url("postgres:app:hunter2@db/orders?sslmode=require") == "postgres:***@db/orders?sslmode=require");
+  CHECK(redact_url("app@db:5432/orders") == "app@db:5432/orders");
+  CHECK(redact_url("db:5432/orders") == "db:5432/orders");
+  CHECK(redact_url("SQLite:mine:a@b.db") == "SQLite:mine:a@b.db");
+}
+
 TEST_CASE("secret parameters of the query are hidden") {
   CHECK(redact_url("postgres://h/db?user=u&password=hunter2&sslpassword=x&sslmode=require") ==
         "postgres://h/db?user=u&password=***&sslpassword=***&sslmode=require");

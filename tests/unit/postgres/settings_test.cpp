@@ -61,11 +61,36 @@ TEST_CASE("A url gives host, port, user, database; the identity names the sessio
   CHECK(s.application == "shop@host.0123abcd:3.7");
 }
 
+TEST_CASE("What a url leaves out has its usual value; the scheme has two names and may be in capitals") {
+  for (const char* url : {"postgres://db.example/shop", "postgresql://db.example/shop", "PostgreSQL://db.example/shop"}) {
+    CAPTURE(url);
+    const Settings s = parse(url);
+    CHECK(s.host == "db.example");
+    CHECK(s.port == "5432");
+    CHECK(parameter(s, "dbname") == "shop");
+    CHECK(parameter(s, "password").empty());
+  }
+  CHECK(parse("postgresql://[::1]:5433/d").place() == "[::1]:5433");
+  CHECK(parse("postgresql://h/d?hostaddr=192.0.2.7").address == "192.0.2.7");
+  CHECK(parameter(parse("postgresql://a%40b:c%2Fd%3A@h/e%20f"), "user") == "a@b");
+  CHECK(parameter(parse("postgresql://a%40b:c%2Fd%3A@h/e%20f"), "password") == "c/d:");
+  CHECK(parameter(parse("postgresql://a%40b:c%2Fd%3A@h/e%20f"), "dbname") == "e f");
+}
+
 TEST_CASE("A Unix socket is local and never uses TLS") {
-  const Settings s = parse("postgresql://app@%2Frun%2Fpg:5433/shop", "verify-full");
-  CHECK(s.local());
-  CHECK(s.host == "/run/pg");
-  CHECK(modes(s) == Modes{"disable"});
+  for (const char* url : {"postgresql://app@%2Frun%2Fpg:5433/shop", "postgresql:///shop?host=/run/pg&port=5433"}) {
+    CAPTURE(url);
+    const Settings s = parse(url, "verify-full");
+    CHECK(s.local());
+    CHECK(s.host == "/run/pg");
+    CHECK(s.port == "5433");
+    CHECK(modes(s) == Modes{"disable"});
+  }
+}
+
+TEST_CASE("A url that libpq would take for words and values is refused with a picture of a right one") {
+  for (const char* url : {"postgres:shop", "postgres:h/d", "postgresql:/h/d", "POSTGRES:d"})
+    CHECK(refusal(url) == "pools.main.url: must look like postgres://user:password@host:5432/database");
 }
 
 TEST_CASE("prefer and allow become two attempts, every other TLS mode one; the option overrides the url") {

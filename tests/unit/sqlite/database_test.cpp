@@ -116,7 +116,7 @@ TEST_CASE("of several databases and processes that use a new file at once, each 
       try {
         auto body = [&code](sql::Database& db) -> awaitable<void> {
           db.on_first_use("", guarded);
-          sql::Database second(db.pool());
+          sql::Database second(db.source());
           second.on_first_use("", guarded);
           const sql::Rows one = co_await db.query("SELECT count(*) FROM t");
           const sql::Rows two = co_await second.query("SELECT count(*) FROM t");

@@ -24,6 +24,7 @@ TEST_CASE("a url names a relative file, an absolute one, or memory") {
   CHECK(parse_location("sqlite:a%20b%3F.db").path == "a b?.db");
   CHECK(parse_location("sqlite::memory:").memory);
   CHECK(!parse_location("sqlite:memory.db").memory);
+  CHECK(parse_location("SQLite:orders.db").path == "orders.db");
 }
 
 TEST_CASE("parameters choose how it is opened") {
@@ -37,6 +38,7 @@ TEST_CASE("parameters choose how it is opened") {
 }
 
 TEST_CASE("a malformed url is refused with the reason") {
+  CHECK(complaint("orders.db").find("must begin with sqlite:") != std::string::npos);
   CHECK(complaint("sqlite:").find("names no file") != std::string::npos);
   CHECK(complaint("sqlite://orders.db").find("a relative one is written sqlite:app.db") != std::string::npos);
   CHECK(complaint("sqlite:/tmp/").find("a directory") != std::string::npos);

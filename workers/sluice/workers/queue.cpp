@@ -51,6 +51,14 @@ std::string queue_columns(sql::Dialect dialect) {
   return text("attempts integer NOT NULL DEFAULT 0, run_at bigint NOT NULL DEFAULT 0, done_at bigint, dead_at bigint, last_error ", text_type);
 }
 
+Duration queue_backoff(const QueueOptions& options, unsigned attempt, std::uint64_t random) noexcept {
+  Duration whole = options.backoff_min;
+  for (unsigned i = 1; i < attempt && whole < options.backoff_max; ++i) whole += std::min(whole, options.backoff_max - whole);
+  whole = std::min(whole, options.backoff_max);
+  const Duration half = whole / 2;
+  return half + Duration(static_cast<Duration::rep>(random % static_cast<std::uint64_t>((whole - half).count() + 1)));
+}
+
 awaitable<void> QueueWorker::start() {
   options_ = options();
   timer_ = std::make_unique<asio::steady_timer>(context().loop(), TimePoint::max());
@@ -59,16 +67,21 @@ awaitable<void> QueueWorker::start() {
 }
 
 void QueueWorker::wake() noexcept {
+  woken_ = true;
   if (timer_) timer_->cancel();
 }
 
 awaitable<void> QueueWorker::idle(Duration longest) {
-  timer_->expires_after(longest);
-  error_code ignored;
-  co_await timer_->async_wait(asio::redirect_error(use_awaitable, ignored));
+  if (!woken_) {
+    timer_->expires_after(longest);
+    error_code ignored;
+    co_await timer_->async_wait(asio::redirect_error(use_awaitable, ignored));
+  }
+  woken_ = false;
 }
 
 awaitable<void> QueueWorker::run() {
+  start_listening();
   while (!stopping_) {
     if (in_flight_ >= options_.concurrency) {
       co_await idle(options_.poll);
@@ -98,7 +111,7 @@ awaitable<void> QueueWorker::run() {
     // A random part of the poll more, so that many workers do not ask at the same moment.
     if (jobs.empty()) co_await idle(options_.poll + options_.poll * static_cast<int>(random_number() % 256) / 1024);
   }
-  while (in_flight_ > 0) co_await idle(1s);
+  while (in_flight_ > 0 || listening_) co_await idle(1s);
   co_await context().until_draining();
 }
 
@@ -156,7 +169,7 @@ awaitable<void> QueueWorker::serve(Job job) {
     const auto over = std::make_shared<bool>(false);
     // On no task: the job does not wait for it, whatever the job holds.
     asio::co_spawn(context().loop(), keep_claim(job, over),
-                   [](std::exception_ptr) {});  // a claim that cannot be renewed runs out: no harm but a second try
+                   [](std::exception_ptr) {});  // a claim that is not renewed runs out: no harm but a second try
     struct Over {
       std::shared_ptr<bool> flag;
       ~Over() { *flag = true; }
@@ -203,10 +216,7 @@ awaitable<void> QueueWorker::settle(const Job& job, const Performed& performed) 
     co_await db().execute(text("UPDATE ", options_.table, " SET dead_at = ", now_, ", last_error = $3", ours), job.id, job.attempt, error);
     co_return;
   }
-  Duration wait = options_.backoff_min;
-  for (unsigned i = 1; i < job.attempt && wait < options_.backoff_max; ++i) wait *= 2;
-  wait = std::min(wait, options_.backoff_max);
-  wait = wait / 2 + Duration(static_cast<Duration::rep>(random_number() % static_cast<std::uint64_t>(std::max<Duration::rep>(wait.count() / 2, 1))));
+  const Duration wait = queue_backoff(options_, job.attempt, random_number());
   log::info(text("queue ", options_.table, ": job ", job.id, " failed (try ", job.attempt, "), again in ", to_millis(wait), " ms: ", error));
   co_await db().execute(text("UPDATE ", options_.table, " SET run_at = ", now_, " + $3, last_error = $4", ours), job.id, job.attempt, to_millis(wait),
                         error);
@@ -215,17 +225,25 @@ awaitable<void> QueueWorker::settle(const Job& job, const Performed& performed) 
 awaitable<void> QueueWorker::keep_claim(Job job, std::shared_ptr<bool> over) {
   const std::string renew =
       text("UPDATE ", options_.table, " SET run_at = ", now_, " + $3 WHERE id = $1 AND attempts = $2 AND done_at IS NULL AND dead_at IS NULL");
-  const TimePoint until = Clock::now() + options_.claim / 3;
-  asio::steady_timer timer(context().loop(), until);
+  TimePoint next = Clock::now() + options_.claim / 3;
   for (;;) {
     // In short steps, so that nobody waits for this coroutine long after the job.
-    while (!*over && Clock::now() < timer.expiry()) {
-      asio::steady_timer step(context().loop(), std::min<TimePoint>(timer.expiry(), Clock::now() + 100ms));
+    while (!*over && Clock::now() < next) {
+      asio::steady_timer step(context().loop(), std::min<TimePoint>(next, Clock::now() + 100ms));
       co_await step.async_wait(use_awaitable);
     }
     if (*over) co_return;
-    co_await db().execute(renew, job.id, job.attempt, to_millis(options_.claim));
-    timer.expires_after(options_.claim / 3);
+    std::uint64_t renewed = 0;
+    std::string away;
+    try {
+      renewed = co_await db().execute(renew, job.id, job.attempt, to_millis(options_.claim));
+    } catch (const Error& e) {
+      away = e.what();
+    }
+    if (*over) co_return;
+    if (away.empty() && renewed == 0) co_return;  // it ran out, and another worker has the job; settle() says so
+    if (!away.empty()) log::warning(text("queue ", options_.table, ": the claim of job ", job.id, " cannot be renewed yet: ", away));
+    next = Clock::now() + std::max<Duration>(options_.claim / (away.empty() ? 3 : 10), 10ms);
   }
 }
 

@@ -8,10 +8,14 @@
 // The table has, beside what the application wants, the columns of queue_columns(): it may be an outbox, written in the same
 // transaction as what the job is about. Claims are FOR UPDATE SKIP LOCKED on PostgreSQL and MySQL, one writing statement on SQLite. While the
 // database is away the worker waits for it. Users of the class: on the worker's loop only.
+//
+// An empty queue is looked at every `poll`, and at once when wake() is called. With a `channel` (PostgreSQL's LISTEN/NOTIFY) a notification does
+// that. Polling goes on, for notifications are lost while nobody listens; so a lost listening session costs time, never a job.
 #pragma once
 
 #include <sluice/runtime/worker.hpp>
 
+#include <boost/asio/cancellation_signal.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +39,9 @@ struct QueueOptions {
   unsigned attempts = 10;       // claims before a job is dead
   Duration backoff_min = 1s;    // the longest first wait after a failure; it doubles, …
   Duration backoff_max = 5min;  // … up to this; the wait itself is a random part of it, a half at least
+  // A NOTIFY on it makes the worker look at once. It costs a connection of the pool for itself; where the worker may hold one only, or the
+  // database has no LISTEN, it is not listened to, and the log says so. "": none.
+  std::string channel = {};
 };
 
 // Thrown by perform(): trying again would be of no use; the job is dead at once.
@@ -42,6 +49,10 @@ class DeadJob : public Error {
  public:
   using Error::Error;
 };
+
+// How long a job waits after its try number `attempt` (from 1) has failed: from half of min(backoff_min × 2^(attempt − 1), backoff_max)
+// to all of it, by `random`, any number.
+Duration queue_backoff(const QueueOptions& options, unsigned attempt, std::uint64_t random) noexcept;
 
 // For CREATE TABLE: the columns that a queue needs beside its own, each with its default, so that writers need not name them.
 // Times are milliseconds since 1970 by the database's clock.
@@ -63,7 +74,7 @@ class QueueWorker : public Worker {
   // Takes no more jobs and waits for those that are being performed; what is not done by the deadline is taken up by others.
   awaitable<void> drain(Deadline deadline) override;
 
-  // Looks at the queue now instead of after `poll`, e.g. because a notification came.
+  // Looks at the queue now instead of after `poll`, e.g. because a notification came. If it looks already: once more after that.
   void wake() noexcept;
 
  private:
@@ -73,12 +84,21 @@ class QueueWorker : public Worker {
   awaitable<void> settle(const Job& job, const Performed& performed);
   awaitable<void> keep_claim(Job job, std::shared_ptr<bool> over);
   awaitable<void> idle(Duration longest);
+  // queue_channel.cpp
+  void start_listening();
+  awaitable<void> stop_listening_when_draining();
+  awaitable<void> listen();
+  awaitable<void> look_on_notifications();
+  bool may_listen();
   sql::Database& db() { return context().sql(options_.pool); }
 
   QueueOptions options_;
   std::string now_;  // the database's clock, in its words
   unsigned in_flight_ = 0;
   bool stopping_ = false;
+  bool woken_ = false;  // since it last began to wait
+  bool listening_ = false;
+  asio::cancellation_signal stop_listening_;
   std::unique_ptr<asio::steady_timer> timer_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -32,11 +33,14 @@ std::string replace_all(std::string text, const std::string& from, const std::st
 [[noreturn]] void refuse(const config::Pool& pool, const std::string& reason) { throw Error(text("pools.", pool.name, ".url: ", reason)); }
 
 Values parse_url(const config::Pool& pool) {
+  // libpq takes a scheme in capitals, or without "//", for the first of its words and values.
+  const std::string url = pool::scheme_of(pool.url) + pool.url.substr(std::min(pool.url.find(':'), pool.url.size()));
+  if (!url.starts_with("postgres://") && !url.starts_with("postgresql://")) refuse(pool, "must look like postgres://user:password@host:5432/database");
   char* message = nullptr;
-  const OptionList parsed(PQconninfoParse(pool.url.c_str(), &message), PQconninfoFree);
+  const OptionList parsed(PQconninfoParse(url.c_str(), &message), PQconninfoFree);
   if (!parsed) {
     // libpq quotes the url, password included.
-    std::string reason = replace_all(message ? message : "out of memory", pool.url, config::redact_url(pool.url));
+    std::string reason = replace_all(message ? message : "out of memory", url, config::redact_url(url));
     PQfreemem(message);
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
     refuse(pool, reason);

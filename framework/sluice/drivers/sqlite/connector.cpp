@@ -28,12 +28,20 @@ std::uint64_t unix_seconds() noexcept {
 
 std::unique_ptr<pool::Connector> make_connector(const config::Pool& pool, const pool::Identity&) { return std::make_unique<Connector>(pool); }
 
+Location location_of(const config::Pool& pool) {
+  try {
+    return parse_location(pool.url);
+  } catch (const Error& e) {
+    throw Error(text("pools.", pool.name, ".url: ", e.what()));
+  }
+}
+
 const pool::Register registered(pool::Driver{{"sqlite"}, "SQLite", true, &make_connector, nullptr});
 
 }  // namespace
 
 Connector::Connector(const config::Pool& given)
-    : location_(parse_location(config::in_force(given).url)),
+    : location_(location_of(config::in_force(given))),
       validation_query_(config::in_force(given).validation_query),
       statement_cache_(config::in_force(given).statement_cache),
       gate_(std::make_shared<WriterGate>()) {

@@ -1,6 +1,8 @@
+#include <sluice/config/config.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/sqlite/location.hpp>
+#include <sluice/pool/registry.hpp>
 
 #include <cctype>
 #include <string_view>
@@ -14,7 +16,7 @@ int hex(char c) noexcept {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-[[noreturn]] void malformed(const std::string& url, const std::string& why) { throw Error(text("SQLite url \"", url, "\": ", why)); }
+[[noreturn]] void malformed(const std::string& url, const std::string& why) { throw Error(text("SQLite url \"", config::redact_url(url), "\": ", why)); }
 
 std::string decode(std::string_view s, const std::string& url) {
   std::string out;
@@ -51,7 +53,7 @@ void apply(Location& location, std::string_view name, std::string_view value, co
 
 Location parse_location(const std::string& url) {
   std::string_view rest = url;
-  if (rest.substr(0, 7) != "sqlite:") malformed(url, "it must begin with sqlite:");
+  if (pool::scheme_of(url) != "sqlite") malformed(url, "it must begin with sqlite:");
   rest.remove_prefix(7);
 
   std::string_view parameters;
