@@ -21,7 +21,7 @@ config::Pool checking(const std::string& url, const std::string& validation_quer
 }
 
 template <class F>
-void on_each_url(F test) {
+void on_each_server_url(F test) {
   SUBCASE("PostgreSQL") {
     if (!PostgresServer::require()) return;
     server().query("DROP SCHEMA IF EXISTS public CASCADE");
@@ -38,7 +38,7 @@ void on_each_url(F test) {
 }  // namespace
 
 TEST_CASE("option validation_query: it is what the pool asks an idle connection before somebody gets it, each time") {
-  on_each_url([](const std::string& url) {
+  on_each_server_url([](const std::string& url) {
     RealDatabase t(checking(url, "INSERT INTO checks VALUES (1)"));
     t.run([&]() -> awaitable<void> {
       co_await t.db->execute("CREATE TABLE checks (n integer)");  // on a connection that is new
@@ -52,7 +52,7 @@ TEST_CASE("option validation_query: it is what the pool asks an idle connection 
 }
 
 TEST_CASE("a connection whose validation_query fails is closed with its error, and the caller gets another one") {
-  on_each_url([](const std::string& url) {
+  on_each_server_url([](const std::string& url) {
     std::string why;  // outlives the pool that tells it
     RealDatabase t(checking(url, "SELECT of_nothing FROM nowhere"));
     t.pool->on_event([&](const pool::Event& event) {
