@@ -96,21 +96,21 @@ TEST_CASE("Whatever is wrong with a statement or a parameter is one typed error 
 TEST_CASE("NULL into a plain type, a column that is not there, and a value that does not fit are errors of reading on every database") {
   on_each_database([](RealDatabase& t) {
     sql::Rows rows;
-    auto body = [&]() -> awaitable<void> { rows = co_await t.db->query("SELECT 300 AS big, 'word' AS word, NULL AS nothing"); };
+    auto body = [&]() -> awaitable<void> { rows = co_await t.db->query("SELECT 300 AS big, 'word' AS word, NULL AS absent"); };
     t.run(body);
     REQUIRE(rows.size() == 1);
     const auto says = [](const std::string& said, const std::string& words) {
       CAPTURE(said);
       CHECK(said.find(words) != std::string::npos);
     };
-    says(decode_failure([&] { return rows[0]["nothing"].as<int>(); }), "column \"nothing\" of row 0: asked for an integer");
-    says(decode_failure([&] { return rows[0]["nothing"].as<std::string>(); }), "found NULL (a column that may be NULL is read as std::optional)");
+    says(decode_failure([&] { return rows[0]["absent"].as<int>(); }), "column \"absent\" of row 0: asked for an integer");
+    says(decode_failure([&] { return rows[0]["absent"].as<std::string>(); }), "found NULL (a column that may be NULL is read as std::optional)");
     says(decode_failure([&] { return rows[0]["big"].as<std::int8_t>(); }), "the value is outside");
     says(decode_failure([&] { return rows[0]["word"].as<int>(); }), "column \"word\" of row 0");
-    says(decode_failure([&] { return rows[0]["missing"].as<int>(); }), "no column \"missing\"; its columns: big, word, nothing");
+    says(decode_failure([&] { return rows[0]["missing"].as<int>(); }), "no column \"missing\"; its columns: big, word, absent");
     says(decode_failure([&] { return rows[0][3].as<int>(); }), "no column at position 3");
     says(decode_failure([&] { return rows[1]; }), "no row 1");
-    CHECK_FALSE(rows[0]["nothing"].as<std::optional<int>>());
+    CHECK_FALSE(rows[0]["absent"].as<std::optional<int>>());
     t.run(body);
     CHECK(t.stats.connects.get() == 1);
   });

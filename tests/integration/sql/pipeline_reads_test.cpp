@@ -546,8 +546,10 @@ TEST_CASE("Whoever wants a connection of its own is not starved by reads without
 
 TEST_CASE("A pool that closes fails those who wait for company") {
   if (!PostgresServer::require()) return;
-  const auto for_company = [] {
-    Travellers party;
+  config::Pool options;
+  options.max = 2;  // so that carriers are fewer than statements
+  const auto for_company = [&options] {
+    Travellers party(options);
     party.know({where});
     party.hold_all();
     for (int i = 0; i < 20; ++i) party.ask(where);
