@@ -62,7 +62,9 @@ std::vector<std::string> listed() {
 }  // namespace
 
 TEST_CASE("every form of DATABASE_URL leads to its server, says where it came from, and shows no password") {
-  for (const auto& [url, leads] : forms()) {
+  for (const auto& form : forms()) {
+    const std::string& url = form.first;
+    const Leads& leads = form.second;
     CAPTURE(url);
     const Loaded loaded = load_flags({}, {{"DATABASE_URL", url}});
     CHECK(loaded.config.pools.at("main").url == url);
