@@ -105,6 +105,10 @@ std::optional<Endpoint> endpoint_of(const std::string& url) {
       return endpoint;
     }
   }
+  if (endpoint.scheme == "postgres") {  // libpq takes the parameter where there are both
+    if (const std::string host = parameter(query, "host"); !host.empty()) endpoint.host = is_path(host) ? host : lowered(host);
+    if (const std::string number = parameter(query, "port"); !number.empty()) endpoint.port = number;
+  }
   if (endpoint.host.empty()) endpoint.host = parameter(query, "host");
   if (endpoint.host.empty()) endpoint.host = parameter(query, "hostaddr");
   if (endpoint.port.empty()) endpoint.port = parameter(query, "port");

@@ -35,13 +35,13 @@ std::string without_userinfo_password(std::string url) {
   if (at == std::string::npos || at < begin) {
     // An '@' behind the '?' ends a user's password only if what stands before it is no plain host:port.
     at = url.rfind('@');
-    if (at == std::string::npos || at < begin) return url;
     const std::size_t authority_end = std::min(url.find_first_of("/?#", begin), url.size());
     const std::size_t colon = url.find(':', begin);
     const bool plain_port =
         colon >= authority_end || std::all_of(url.begin() + static_cast<std::ptrdiff_t>(colon + 1),
                                               url.begin() + static_cast<std::ptrdiff_t>(authority_end), [](char c) { return c >= '0' && c <= '9'; });
     if (plain_port) return url;
+    if (at == std::string::npos || at < begin) return url.replace(colon + 1, authority_end - colon - 1, mask);  // user:password of a forgotten host
   }
   const std::size_t colon = url.find(':', begin);
   if (colon == std::string::npos || colon > at) return url;

@@ -48,12 +48,12 @@ void WatchedSocket::watch(Descriptor duplicate) {
   close();
   state_->socket.assign(duplicate.get());
   duplicate.release();
-  state_->writes_watched = false;
 }
 
 void WatchedSocket::close() noexcept {
   error_code ignored;
   state_->socket.close(ignored);
+  state_->writes_watched = false;
 }
 
 bool WatchedSocket::is_open() const noexcept { return state_->socket.is_open(); }

@@ -241,7 +241,9 @@ void Pipeline::loop_ended() noexcept {
   std::vector<Traveller::Handler> ended;
   for (Traveller& traveller : present_) {
     traveller.over = true;
-    if (traveller.caller) ended.push_back(traveller.take_caller());
+    if (!traveller.caller) continue;
+    ended.push_back(std::move(*traveller.caller));  // its cancellation slot may be gone already: nobody touches it any more
+    traveller.caller.reset();
   }
   alarm_.reset();
 }
@@ -386,7 +388,7 @@ void Pipeline::arrive(Party& party, Duration took) {
   for (const Ticket& ticket : party) {
     if (late || ticket->slow) ticket->text->suspect();
     if (ticket->unfit) ticket->text->sharing = Sharing::none;
-    if (ticket->outcome == Outcome::again && ticket->overall.passed(now)) {
+    if (ticket->outcome == Outcome::again && ticket->deadline.passed(now)) {
       ticket->outcome = Outcome::failed;
       ticket->failure = std::make_exception_ptr(
           TimedOut("the statement did not end before its deadline, and nothing of it remains: " + shorten(ticket->statement.sql)));
@@ -394,6 +396,8 @@ void Pipeline::arrive(Party& party, Duration took) {
     if (ticket->outcome == Outcome::again && !ticket->caller) ticket->over = true;  // nobody wants it any more
     if (ticket->outcome == Outcome::again && ticket->caller && ++ticket->tries <= most_tries) {
       waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), ticket);  // they came first
+      ticket->since += took;  // on the way it did not wait for a connection
+      if (!ticket->boarding.is_never()) ticket->boarding = earlier(ticket->overall, Deadline{ticket->boarding.at + took});
       ring_by(ticket->patient_until());
       continue;
     }

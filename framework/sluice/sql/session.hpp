@@ -129,6 +129,8 @@ class Session : public pool::Connection {
   virtual awaitable<void> rollback(Deadline deadline) = 0;
   virtual Dialect dialect() const noexcept = 0;
   virtual bool in_transaction() const noexcept = 0;
+  // A result is being read in pieces, and refers to it.
+  bool being_read() const noexcept { return readers_ > 0; }
   // Nothing runs on it, and nothing refers to it but through its lease: no result is being read, nothing is being inserted or
   // listened for. Then it may be taken away from a leaked lease.
   bool at_rest() const noexcept { return !broken && readers_ == 0 && !bulk_open_ && idle(); }

@@ -84,7 +84,14 @@ awaitable<std::uint64_t> Transaction::run_execute(Statement statement, std::opti
   co_return rows.affected();
 }
 
+// What still reads refers to the session, which these give back.
+void Transaction::refuse_open_stream(const char* what) const {
+  if (session().being_read())
+    throw Error(text("a stream of this transaction is open: read it to its end, or close or destroy it, before ", what));
+}
+
 awaitable<void> Transaction::commit() {
+  refuse_open_stream("commit()");
   Session& on = session();
   std::exception_ptr failure;
   std::string cause;
@@ -107,6 +114,7 @@ awaitable<void> Transaction::commit() {
 }
 
 awaitable<void> Transaction::rollback() {
+  refuse_open_stream("rollback()");
   Session& on = session();
   bool failed = false;
   try {

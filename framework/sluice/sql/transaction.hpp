@@ -89,6 +89,7 @@ class Transaction {
 
  private:
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit);
+  void refuse_open_stream(const char* what) const;
   Session& session() const;  // throws sluice::Error once the transaction is over
   Deadline deadline(std::optional<Within> limit) const noexcept;
   void abandon() noexcept;

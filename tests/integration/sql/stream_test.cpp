@@ -129,6 +129,14 @@ TEST_CASE("Within a transaction a stream sees its changes, and nothing else runs
         REQUIRE(first);
         const auto refused = co_await error_from<sql::SqlError>(tx.query("SELECT 1"));
         CHECK(refused);
+        // Nor does it end under its reader: the session would be somebody else's.
+        for (const bool commit : {true, false}) {
+          awaitable<void> end = commit ? tx.commit() : tx.rollback();
+          const auto too_early = co_await error_from<Error>(std::move(end));
+          REQUIRE(too_early);
+          CHECK(std::string(too_early->what()).find("a stream of this transaction is open") != std::string::npos);
+        }
+        CHECK(tx.open());
         std::int64_t count = 1;
         while (auto row = co_await rows.next()) ++count;
         CHECK(count == 3000);

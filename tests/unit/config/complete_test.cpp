@@ -49,6 +49,9 @@ TEST_CASE("endpoints see through names, default ports and ways to write a host")
   CHECK(endpoint_of("postgres://u:p/w@h/db") == endpoint_of("postgres://h/db"));
   CHECK(endpoint_of("postgres:///db?host=/run/pg&port=5433") == endpoint_of("postgres:///x?port=5433&host=/run/pg"));
   CHECK(endpoint_of("postgres://[::1]/db")->host == "[::1]");
+  CHECK(endpoint_of("postgres://localhost/db?host=/cloud/a") != endpoint_of("postgres://localhost/db?host=/cloud/b"));
+  CHECK(endpoint_of("postgres://u@localhost/db?host=/run/pg") == endpoint_of("postgres:///db?host=/run/pg"));
+  CHECK(endpoint_of("postgres://h:1/db?port=2")->port == "2");
   CHECK(endpoint_of("postgres://[::1]:7/db")->port == "7");
   CHECK(endpoint_of("mariadb://h")->port == "3306");
   CHECK(endpoint_of("sqlite:./a.db") == endpoint_of("sqlite:a.db?mode=ro"));

@@ -10,6 +10,7 @@ TEST_CASE("passwords in urls are hidden, everything else is kept") {
   CHECK(redact_url("postgres://user:hunter2@host:5432/db?sslmode=require") == "postgres://user:***@host:5432/db?sslmode=require");
   CHECK(redact_url("postgres://user@host/db") == "postgres://user@host/db");
   CHECK(redact_url("postgres://host:5432/db") == "postgres://host:5432/db");
+  CHECK(redact_url("postgres://user:hunter2/db") == "postgres://user:***/db");
   CHECK(redact_url("redis://:hunter2@host") == "redis://:***@host");
   CHECK(redact_url("sqlite:orders.db") == "sqlite:orders.db");
   CHECK(redact_url("mongodb://u:hunter2@a:1,b:2/db") == "mongodb://u:***@a:1,b:2/db");

@@ -91,6 +91,7 @@ TEST_CASE("TLS is set as for PostgreSQL, and options win over the url") {
 TEST_CASE("a malformed url is refused with the pool, the reason, and without its password") {
   for (const auto& [url, reason] : {std::pair{"mysql:h/d", "must look like"},
                                     {"mysql://u:hunter2@h:port/d", "no number from 1 to 65535"},
+                                    {"mysql://u:hunter2/d", "no number from 1 to 65535"},
                                     {"mysql://u:hunter2@h:0/d", "no number from 1 to 65535"},
                                     {"mysql://u:hunter2@h:70000/d", "no number from 1 to 65535"},
                                     {"mysql://u:hunter2@a,b/d", "several hosts"},

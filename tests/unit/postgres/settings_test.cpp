@@ -106,6 +106,22 @@ TEST_CASE("Several hosts and service files are refused with a reason") {
   CHECK(refusal("postgresql://a/d?service=x").find("service") != std::string::npos);
 }
 
+TEST_CASE("Signs of a password that are not escaped are told, and not shown") {
+  for (const char* url : {"postgres://app:100%hunter2@db/orders", "postgres://db/orders?password=hunter2%zz", "postgres://app:hunter2%00@db/orders"}) {
+    const std::string reason = refusal(url);
+    CAPTURE(reason);
+    CHECK(reason.find("two hexadecimal digits") != std::string::npos);
+    CHECK(reason.find("hunter2") == std::string::npos);
+  }
+  for (const char* url : {"postgres://app:hunter2@db:port/orders", "postgres://app:hunter2/3@db/orders", "postgres://app:hun@hunter2@db/orders",
+                          "postgres://db:0/orders", "postgres://db:65536/orders", "postgres://db/orders?port=hunter2"}) {
+    const std::string reason = refusal(url);
+    CAPTURE(reason);
+    CHECK(reason.find("the port is no number from 1 to 65535") != std::string::npos);
+    CHECK(reason.find("hunter2") == std::string::npos);
+  }
+}
+
 TEST_CASE("The refusal of a malformed url names the pool and does not show the password") {
   for (const char* url : {"postgresql://app:hunter2@h/d?nonsense=1", "postgresql://app:hunter2@[::1/d", "postgresql://app:hunter2@h:99/d?sslmode"}) {
     const std::string reason = refusal(url);

@@ -58,6 +58,17 @@ class Throwing : public BlockingWorker {
   }
 };
 
+// Threads that know nothing of the worker's end but by their calls.
+class Looping : public BlockingWorker {
+ public:
+  unsigned threads() override { return 2; }
+  void work(BlockingContext& context) override {
+    BlockingDatabase db = context.sql("main");
+    ++inserted;
+    while (!context.stopping()) db.query("SELECT 1");
+  }
+};
+
 class Returning : public BlockingWorker {
  public:
   void work(BlockingContext&) override {}
@@ -130,6 +141,14 @@ std::unique_ptr<Worker> make() {
 }
 
 }  // namespace
+
+TEST_CASE("A worker that is stopped at once ends well, though its threads are in the middle of their calls") {
+  inserted = 0;
+  LifeWithDatabase life(&make<Looping>);
+  CHECK(eventually(30s, [] { return inserted == 2; }));
+  const runtime::LifeOutcome outcome = life.stop();
+  CHECK(outcome.code == 0);
+}
 
 TEST_CASE("Threads use the worker's pools through a synchronous face, side by side, and are told to stop") {
   inserted = rolled_back = failed = 0;

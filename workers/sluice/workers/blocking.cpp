@@ -17,8 +17,19 @@ BlockingDatabase BlockingContext::sql(std::string_view name) {
   return BlockingDatabase(calls_, *db);
 }
 
+namespace {
+
+// Also when the worker is asked to stop fast, where drain() is not called.
+awaitable<void> stop_when_asked(WorkerContext* context, std::shared_ptr<blocking::Calls> calls) {
+  co_await context->until_draining();
+  calls->stop();
+}
+
+}  // namespace
+
 awaitable<void> BlockingWorker::run() {
   calls_ = std::make_shared<blocking::Calls>(context().loop());
+  asio::co_spawn(context().loop(), stop_when_asked(&context(), calls_), [](std::exception_ptr) {});  // it waits and cannot fail
   ended_ = std::make_unique<asio::steady_timer>(context().loop(), TimePoint::max());
   alive_ = std::max(threads(), 1u);
   {

@@ -68,7 +68,7 @@ void parse_authority(const config::Pool& pool, std::string_view authority, Setti
   if (port.empty()) return;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), settings.port);
   if (error != std::errc() || end != port.data() + port.size() || settings.port == 0)
-    refuse(pool, text("the port \"", port, "\" is no number from 1 to 65535"));
+    refuse(pool, "the port is no number from 1 to 65535 (in a password @ : / ? are written %40 %3A %2F %3F)");
 }
 
 Tls tls_of(const config::Pool& pool, const std::string& mode, bool local) {

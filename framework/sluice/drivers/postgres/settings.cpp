@@ -6,6 +6,8 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <map>
 #include <memory>
 
@@ -36,6 +38,12 @@ Values parse_url(const config::Pool& pool) {
   // libpq takes a scheme in capitals, or without "//", for the first of its words and values.
   const std::string url = pool::scheme_of(pool.url) + pool.url.substr(std::min(pool.url.find(':'), pool.url.size()));
   if (!url.starts_with("postgres://") && !url.starts_with("postgresql://")) refuse(pool, "must look like postgres://user:password@host:5432/database");
+  // libpq would quote the part that it cannot decode, which may be the password.
+  const auto hex = [&url](std::size_t i) { return i < url.size() && std::isxdigit(static_cast<unsigned char>(url[i])) != 0; };
+  for (std::size_t i = url.find('%'); i != url.npos; i = url.find('%', i + 1)) {
+    if (!hex(i + 1) || !hex(i + 2) || url.compare(i + 1, 2, "00") == 0)
+      refuse(pool, "'%' must be followed by two hexadecimal digits, not 00 (a plain % is written %25)");
+  }
   char* message = nullptr;
   const OptionList parsed(PQconninfoParse(url.c_str(), &message), PQconninfoFree);
   if (!parsed) {
@@ -98,6 +106,12 @@ Settings parse_settings(const config::Pool& given, const pool::Identity& identit
   for (const std::string* part : {&settings.host, &settings.address, &settings.port}) {
     if (part->find(',') != std::string::npos) refuse(pool, "names several hosts; a pool has one server (give each server a pool of its own)");
   }
+  // A password with one of these signs in it becomes part of the host or of the port, and is not shown here either.
+  unsigned port = 0;
+  const char* const end = settings.port.data() + settings.port.size();
+  const auto [read_to, wrong] = std::from_chars(settings.port.data(), end, port);
+  if (wrong != std::errc() || read_to != end || port == 0 || port > 65535 || (!settings.local() && settings.host.find('@') != std::string::npos))
+    refuse(pool, "the host is none, or the port is no number from 1 to 65535 (in a password @ : / ? are written %40 %3A %2F %3F)");
   settings.options = take(values, "options");
   settings.application = identity.text();
 
