@@ -166,10 +166,10 @@ class Refuser {
 
 TEST_CASE("A database that restarts under 16 full pools meets at most max_connecting connects at once, and all come back") {
   if (!PostgresServer::require()) return;
-  // After a restart it recovers as from a backup, which takes its time: who connects meanwhile is rejected.
+  // After a restart it recovers as from a backup, which takes longer than the backoff: who connects meanwhile is rejected.
   PostgresServer server({.max_connections = 100,
                          .settings = {{"log_connections", "on"}, {"log_line_prefix", "%n [%p] "}, {"authentication_timeout", "2s"},
-                                      {"hot_standby", "off"}, {"restore_command", "sleep 0.4; false"}}});
+                                      {"hot_standby", "off"}, {"restore_command", "sleep 1; false"}}});
   server.start();
   Cluster cluster({.application = "testapp", .workers = "16", .url = server.url(),
                    .flags = {"--pools.main.min_idle", "5", "--pools.main.keepalive", "500ms", "--pools.main.connect_backoff_max", "500ms"}});
