@@ -84,6 +84,10 @@ inline std::size_t times_logged(const std::string& words) {
   return times;
 }
 
+// The time of the transaction's begin, first: the same for those who travelled together, and for nobody else.
+inline const std::string where = "SELECT now()::text, pg_backend_pid()::text, current_setting('transaction_read_only')";
+inline const std::string nap = "SELECT now()::text, pg_sleep($1::float8)::text";
+
 // Statements of the pool that call pg_sleep now.
 inline std::size_t running_sleeps() {
   std::size_t count = 0;

@@ -61,18 +61,7 @@ class GroupTest {
  public:
   template <class F>
   void run(F body) {
-    std::exception_ptr failure;
-    bool done = false;
-    asio::co_spawn(loop, body(), [&](std::exception_ptr e) {
-      failure = e;
-      done = true;
-    });
-    loop.restart();
-    while (!done && loop.run_one_for(10s) > 0) {
-    }
-    loop.poll();
-    if (failure) std::rethrow_exception(failure);
-    REQUIRE(done);
+    run_to_its_end(loop, std::move(body));
   }
 
   shm::PoolStats stats{};

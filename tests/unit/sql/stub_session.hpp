@@ -96,6 +96,23 @@ class StubSqlConnector final : public sql::SqlConnector {
 
 inline sql::SqlError sql_error(sql::Phase phase, const std::string& message) { return sql::SqlError(phase, sql::Class::other, "XX000", 1, message); }
 
+// Runs the coroutine that `body` makes, and what it has left to do. Throws what it throws.
+template <class F>
+void run_to_its_end(asio::io_context& loop, F body) {
+  std::exception_ptr failure;
+  bool done = false;
+  asio::co_spawn(loop, body(), [&](std::exception_ptr e) {
+    failure = e;
+    done = true;
+  });
+  loop.restart();
+  while (!done && loop.run_one_for(10s) > 0) {
+  }
+  loop.poll();
+  if (failure) std::rethrow_exception(failure);
+  REQUIRE(done);
+}
+
 // A database over a pool of the stub server; run() drives one coroutine to its end, then closes the pool.
 class DatabaseTest {
  public:
@@ -115,18 +132,7 @@ class DatabaseTest {
 
   template <class F>
   void run(F body) {
-    std::exception_ptr failure;
-    bool done = false;
-    asio::co_spawn(loop, body(), [&](std::exception_ptr e) {
-      failure = e;
-      done = true;
-    });
-    loop.restart();
-    while (!done && loop.run_one_for(10s) > 0) {
-    }
-    loop.poll();
-    if (failure) std::rethrow_exception(failure);
-    REQUIRE(done);
+    run_to_its_end(loop, std::move(body));
   }
   // What the server was asked since the last call.
   std::vector<std::string> asked() { return std::exchange(server->log, {}); }
