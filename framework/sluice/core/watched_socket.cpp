@@ -1,6 +1,10 @@
 #include <sluice/core/watched_socket.hpp>
 
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <utility>
 
 namespace sluice {
 
@@ -77,13 +81,18 @@ awaitable<Wake> WatchedSocket::wait(bool read, bool write, Deadline deadline) {
     };
     state->socket.async_wait(Socket::wait_write, end_the_read);
   }
-  error_code error;
-  co_await state->socket.async_wait(read ? Socket::wait_read : Socket::wait_write, asio::redirect_error(use_awaitable, error));
+  bool ended = false;  // by somebody
+  try {
+    auto readiness = state->socket.async_wait(read ? Socket::wait_read : Socket::wait_write, asio::deferred);
+    co_await std::move(readiness);  // in this frame: use_awaitable would take another
+  } catch (const boost::system::system_error&) {
+    ended = true;
+  }
   state->until = TimePoint::max();
   if (both) state->wake();
   const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
   if (cancellation.cancelled() != asio::cancellation_type::none) co_return Wake::cancelled;
-  if (error && deadline.passed(Clock::now())) co_return Wake::expired;
+  if (ended && deadline.passed(Clock::now())) co_return Wake::expired;
   co_return Wake::ready;
 }
 

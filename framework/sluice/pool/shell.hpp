@@ -114,7 +114,7 @@ class PoolShell final : private PoolEffects {
   TimePoint deadline_of(const Wish& wish, TimePoint now) const noexcept;
   void begin_wait(LeaseWaiter& waiter);
   void answer(LeaseWaiter& waiter);
-  void deliver_next();
+  void deliver_soon();
   void deliver();
   void wake();
   void stop_when_done() noexcept;
@@ -144,7 +144,8 @@ class PoolShell final : private PoolEffects {
   PoolCore core_;
   std::optional<asio::steady_timer> timer_;  // none once the loop is gone
   TimePoint armed_for_ = TimePoint::max();
-  boost::intrusive::list<Waiter> answered_;    // served and out of the queue, to be resumed one by one
+  boost::intrusive::list<Waiter> answered_;    // served and out of the queue, to be resumed
+  bool delivery_comes_ = false;                // posted, or under way
   std::vector<asio::steady_timer*> watchers_;  // of close() and warm_up()
 };
 

@@ -162,24 +162,35 @@ void PoolShell::refuse(Waiter& waiter, PoolError error) {
   });
 }
 
-// Resumed from the loop, never inline. One post at a time for all that are served: then its memory is always the same.
+// Resumed from the loop, never inline, and all that are served by then in one turn of it: their statements go out together, and the loop
+// looks for answers once for all of them.
 void PoolShell::answer(LeaseWaiter& waiter) {
   waiter.disarm();
   answered_.push_back(waiter);
-  if (answered_.size() == 1) deliver_next();
+  deliver_soon();
 }
 
-void PoolShell::deliver_next() {
+void PoolShell::deliver_soon() {
+  if (std::exchange(delivery_comes_, true)) return;
   asio::post(loop_, [self = ShellRef(this)] { self->deliver(); });
 }
 
 void PoolShell::deliver() {
-  if (answered_.empty()) return;  // the loop has ended meanwhile
-  auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
-  answered_.pop_front();
-  if (!answered_.empty()) deliver_next();  // first: what is resumed may throw
-  Lease lease = waiter.take_lease();
-  resume(loop_, waiter.take_handler(), nullptr, std::move(lease));
+  // Who is served meanwhile has a turn of its own, and so have the others if one throws.
+  struct Rest {
+    PoolShell& shell;
+    ~Rest() {
+      shell.delivery_comes_ = false;
+      if (!shell.answered_.empty()) shell.deliver_soon();
+    }
+  };
+  const Rest rest{*this};
+  for (std::size_t now = answered_.size(); now > 0 && !answered_.empty(); --now) {
+    auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
+    answered_.pop_front();
+    Lease lease = waiter.take_lease();
+    resume(loop_, waiter.take_handler(), nullptr, std::move(lease));
+  }
 }
 
 void PoolShell::interrupt(PoolEntry& entry) noexcept { connector_->interrupt(*entry.connection); }

@@ -146,7 +146,8 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
       }
     }
   }
-  if (!lease) lease = co_await acquire(overall, where);
+  if (!lease && first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
+  if (!lease) lease = co_await this->lease(overall, where);
   Session& session = session_of(lease);
   running.on(session);
   const TimePoint began = known ? Clock::now() : TimePoint();

@@ -72,9 +72,16 @@ void MysqlSession::refuse_several(const std::string& sql) {
 }
 
 awaitable<void> MysqlSession::finish(Call& call, const std::string& sql, Deadline deadline) {
-  const Wake wake = co_await call.finish(deadline);
-  if (wake == Wake::ready) co_return;
+  Wake wake = Wake::ready;
+  while (!call.done() && wake == Wake::ready) {
+    wake = co_await call.wait(deadline);
+    if (wake == Wake::ready) call.go_on();
+  }
   if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+  if (wake == Wake::expired) co_await expire(call, sql);
+}
+
+awaitable<void> MysqlSession::expire(Call& call, const std::string& sql) {
   // The server's own limit ends it now, or a little later, for it was rounded up; the janitor is faster where there is one.
   timed_out_ = true;
   if (cancel) pool::StatementCancel(*cancel).ask();
@@ -142,7 +149,8 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::text(const std::string&
   auto send = [&](int ready) {
     return ready ? mysql_real_query_cont(&failed, m, ready) : mysql_real_query_start(&failed, m, sql.data(), sql.size());
   };
-  co_await perform(send, sql, deadline);
+  Call sending = start(send);
+  if (!sending.done()) co_await finish(sending, sql, deadline);
   if (failed) fail(report(), phase, sql);
   std::shared_ptr<sql::ResultSet> kept;
   bool several = false;
@@ -150,7 +158,8 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::text(const std::string&
     if (mysql_field_count(m) > 0) {
       MYSQL_RES* raw = nullptr;
       auto store = [&](int ready) { return ready ? mysql_store_result_cont(&raw, m, ready) : mysql_store_result_start(&raw, m); };
-      co_await perform(store, sql, deadline);
+      Call storing = start(store);
+      if (!storing.done()) co_await finish(storing, sql, deadline);
       const Result result(raw, mysql_free_result);
       if (!result) fail(report(), sql::Phase::fetch, sql);
       several |= kept && !kept->columns.empty();
@@ -162,7 +171,8 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::text(const std::string&
     }
     if (!mysql_more_results(m)) break;
     auto next = [&](int ready) { return ready ? mysql_next_result_cont(&failed, m, ready) : mysql_next_result_start(&failed, m); };
-    co_await perform(next, sql, deadline);
+    Call going_on = start(next);
+    if (!going_on.done()) co_await finish(going_on, sql, deadline);
     if (failed > 0) fail(report(), phase, sql);
   }
   unfinished_ = false;
@@ -176,7 +186,8 @@ awaitable<void> MysqlSession::switch_scripts(bool on, Deadline deadline) {
   const enum_mysql_set_option option = on ? MYSQL_OPTION_MULTI_STATEMENTS_ON : MYSQL_OPTION_MULTI_STATEMENTS_OFF;
   auto step = [&](int ready) { return ready ? mysql_set_server_option_cont(&failed, m, ready) : mysql_set_server_option_start(&failed, m, option); };
   const std::string asked = "(several statements at once)";
-  co_await perform(step, asked, deadline);
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, asked, deadline);
   if (failed) fail(report(), sql::Phase::execute, asked);
   unfinished_ = false;
 }

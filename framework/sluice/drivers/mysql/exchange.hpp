@@ -1,17 +1,21 @@
-// MysqlSession::perform(), for the files that make calls of the library.
+// How the session's files make a call of the library:
+//
+//   auto step = [&](int ready) { return ready ? mysql_ping_cont(&failed, m, ready) : mysql_ping_start(&failed, m); };
+//   Call call = start(step);
+//   if (!call.done()) co_await finish(call, sql, deadline);
+//
+// Most answers are read in a call that need not wait, which then takes no coroutine.
 #pragma once
 
 #include <sluice/drivers/mysql/turn.hpp>
 
 namespace sluice::mysql {
 
-// Runs one call of the library to its end. Throws if the deadline passes and the server does not end the statement, or the
-// coroutine is cancelled; what the call itself reports is the caller's to look at. REQUIRES: `step` is named before.
+// REQUIRES: `step` is named before.
 template <class Step>
-awaitable<void> MysqlSession::perform(Step& step, const std::string& sql, Deadline deadline) {
+Call MysqlSession::start(Step& step) {
   unfinished_ = true;
-  Call call(*wire_, step);
-  if (!call.done()) co_await finish(call, sql, deadline);
+  return Call(*wire_, step);
 }
 
 }  // namespace sluice::mysql

@@ -59,7 +59,8 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
     auto step = [&](int ready) {
       return ready ? mysql_stmt_prepare_cont(&failed, s, ready) : mysql_stmt_prepare_start(&failed, s, sent.data(), sent.size());
     };
-    co_await perform(step, sql, deadline);
+    Call call = start(step);
+    if (!call.done()) co_await finish(call, sql, deadline);
     if (!failed) {
       unfinished_ = false;
       if (mysql_stmt_param_count(s) != prepared->translated.order.size()) {
@@ -92,66 +93,56 @@ awaitable<void> MysqlSession::forget(PreparedRef prepared) {
   const bool before = unfinished_;
   const std::string asked = "(closing a prepared statement)";
   prepared->handle = nullptr;
-  co_await perform(step, asked, Deadline::after(close_timeout_));
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, asked, Deadline::after(close_timeout_));
   unfinished_ = before;
 }
 
-awaitable<void> MysqlSession::execute(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline) {
-  for (bool again : {true, false}) {
-    MYSQL_STMT* const s = prepared->handle;
-    if (!prepared->translated.order.empty()) mysql_stmt_bind_param(s, parameters.bindings());
-    // Forgets the columns that it saw last time: where the table has others now, the library would give up the answer (2057),
-    // though the statement has run.
-    s->field_count = 0;
-    int failed = 0;
-    auto step = [&](int ready) { return ready ? mysql_stmt_execute_cont(&failed, s, ready) : mysql_stmt_execute_start(&failed, s); };
-    co_await perform(step, statement.sql, deadline);
-    if (!failed) co_return;
-    const Report why = report_of(s);
-    const bool was_stale = std::find(stale.begin(), stale.end(), why.code) != stale.end();
-    if (!was_stale || !again) fail(why, sql::Phase::execute, statement.sql);
-    // It did not run, so it may run anew.
-    unfinished_ = false;
-    cache_.erase(statement.sql);
-    co_await forget(prepared);
-    prepared = co_await prepare(statement.sql, deadline);
-    if (!prepared) fail(why, sql::Phase::execute, statement.sql);
-  }
+int MysqlSession::Execution::operator()(int ready) {
+  return ready ? mysql_stmt_execute_cont(&failed, statement, ready) : mysql_stmt_execute_start(&failed, statement);
 }
 
-// Reads every result of an executed statement into the library's memory and keeps the first that has columns.
-awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::collect(Prepared& prepared, const std::string& sql, Deadline deadline) {
+// REQUIRES: the parameters outlive it.
+MysqlSession::Execution MysqlSession::execution(const Prepared& prepared, Parameters& parameters) {
   MYSQL_STMT* const s = prepared.handle;
-  auto set = std::make_shared<sql::ResultSet>();
-  if (mysql_stmt_field_count(s) == 0) {
-    set->affected = mysql_stmt_affected_rows(s);
-    set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
-  } else {
-    RowReader reader(s);
-    set->columns = reader.columns();
-    int failed = 0;
-    auto store = [&](int ready) { return ready ? mysql_stmt_store_result_cont(&failed, s, ready) : mysql_stmt_store_result_start(&failed, s); };
-    co_await perform(store, sql, deadline);
-    if (failed) fail(report_of(s), sql::Phase::fetch, sql);
-    set->row_count = mysql_stmt_num_rows(s);
-    set->cells.reserve(set->row_count * set->columns.size());
-    for (;;) {
-      const int fetched = mysql_stmt_fetch(s);  // from memory
-      if (fetched == MYSQL_NO_DATA) break;
-      if (fetched == 1) fail(report_of(s), sql::Phase::fetch, sql);
-      reader.read(set->cells);
-    }
-    mysql_stmt_free_result(s);
-    if (changes_rows(sql)) {
-      set->affected = set->row_count;
-      set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
-    }
-  }
-  bool several = false;
-  if (mysql_stmt_more_results(s)) several = co_await skip_results(prepared, sql, deadline);
+  if (!prepared.translated.order.empty()) mysql_stmt_bind_param(s, parameters.bindings());
+  // Forgets the columns that it saw last time: where the table has others now, the library would give up the answer (2057),
+  // though the statement has run.
+  s->field_count = 0;
+  return Execution{s};
+}
+
+// A statement that the server has refused to execute: once more where its prepared form is stale, for then it did not run.
+awaitable<void> MysqlSession::execute_again(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline) {
+  const Report why = report_of(prepared->handle);
+  if (std::find(stale.begin(), stale.end(), why.code) == stale.end()) fail(why, sql::Phase::execute, statement.sql);
   unfinished_ = false;
-  if (several) refuse_several(sql);
-  co_return set;
+  cache_.erase(statement.sql);
+  co_await forget(prepared);
+  prepared = co_await prepare(statement.sql, deadline);
+  if (!prepared) fail(why, sql::Phase::execute, statement.sql);
+  Execution step = execution(*prepared, parameters);
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, statement.sql, deadline);
+  if (step.failed) fail(report_of(step.statement), sql::Phase::execute, statement.sql);
+}
+
+// The rows of the result that the library has read into its memory.
+void MysqlSession::take_rows(Prepared& prepared, RowReader& reader, sql::ResultSet& set, const std::string& sql) {
+  MYSQL_STMT* const s = prepared.handle;
+  set.columns = std::move(reader).columns();
+  set.row_count = mysql_stmt_num_rows(s);
+  set.cells.reserve(set.row_count * set.columns.size());
+  for (;;) {
+    const int fetched = mysql_stmt_fetch(s);
+    if (fetched == MYSQL_NO_DATA) break;
+    if (fetched == 1) fail(report_of(s), sql::Phase::fetch, sql);
+    reader.read(set.cells);
+  }
+  mysql_stmt_free_result(s);
+  if (!changes_rows(sql)) return;
+  set.affected = set.row_count;
+  set.last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
 }
 
 // Further results, as procedures give them; a last one without columns is only the procedure's own end. True: there were rows.
@@ -161,34 +152,58 @@ awaitable<bool> MysqlSession::skip_results(Prepared& prepared, const std::string
   while (mysql_stmt_more_results(s)) {
     int failed = 0;
     auto next = [&](int ready) { return ready ? mysql_stmt_next_result_cont(&failed, s, ready) : mysql_stmt_next_result_start(&failed, s); };
-    co_await perform(next, sql, deadline);
+    Call going_on = start(next);
+    if (!going_on.done()) co_await finish(going_on, sql, deadline);
     if (failed > 0) fail(report_of(s), sql::Phase::fetch, sql);
     if (mysql_stmt_field_count(s) == 0) continue;
     several = true;
     auto store = [&](int ready) { return ready ? mysql_stmt_store_result_cont(&failed, s, ready) : mysql_stmt_store_result_start(&failed, s); };
-    co_await perform(store, sql, deadline);
+    Call storing = start(store);
+    if (!storing.done()) co_await finish(storing, sql, deadline);
     if (failed) fail(report_of(s), sql::Phase::fetch, sql);
     mysql_stmt_free_result(s);
   }
   co_return several;
 }
 
+// One coroutine for what every statement does: a further one for each step would cost as much as the step.
 awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& prepared, sql::Statement& statement, Deadline deadline) {
-  refuse_late(deadline, statement.sql);
+  const std::string& sql = statement.sql;
+  refuse_late(deadline, sql);
   if (!limited_to(deadline, Reader::prompt)) co_await limit_on_server(deadline);
-  prepared = cache_.find(statement.sql);
-  if (!prepared) prepared = co_await prepare(statement.sql, deadline);
+  prepared = cache_.find(sql);
+  if (!prepared) prepared = co_await prepare(sql, deadline);
   if (!prepared) {
-    sql::check_parameter_count(0, statement.parameters.size(), statement.sql);
-    note_state(prepared, statement.sql);
-    co_return co_await text(statement.sql, false, sql::Phase::execute, deadline);
+    sql::check_parameter_count(0, statement.parameters.size(), sql);
+    note_state(prepared, sql);
+    co_return co_await text(sql, false, sql::Phase::execute, deadline);
   }
-  sql::check_parameter_count(prepared->translated.highest, statement.parameters.size(), statement.sql);
-  Parameters parameters(std::move(statement.parameters), prepared->translated.order, statement.sql);
-  check_size(parameters.bytes(), statement.sql);
-  note_state(prepared, statement.sql);
-  co_await execute(prepared, statement, parameters, deadline);
-  std::shared_ptr<sql::ResultSet> set = co_await collect(*prepared, statement.sql, deadline);
+  sql::check_parameter_count(prepared->translated.highest, statement.parameters.size(), sql);
+  Parameters parameters(std::move(statement.parameters), prepared->translated.order, sql);
+  check_size(parameters.bytes(), sql);
+  note_state(prepared, sql);
+  Execution execute = execution(*prepared, parameters);
+  Call executing = start(execute);
+  if (!executing.done()) co_await finish(executing, sql, deadline);
+  if (execute.failed) co_await execute_again(prepared, statement, parameters, deadline);
+  MYSQL_STMT* const s = prepared->handle;
+  auto set = std::make_shared<sql::ResultSet>();
+  if (mysql_stmt_field_count(s) == 0) {
+    set->affected = mysql_stmt_affected_rows(s);
+    set->last_insert_id = static_cast<std::int64_t>(mysql_stmt_insert_id(s));
+  } else {
+    RowReader reader(s);
+    int failed = 0;
+    auto store = [&](int ready) { return ready ? mysql_stmt_store_result_cont(&failed, s, ready) : mysql_stmt_store_result_start(&failed, s); };
+    Call storing = start(store);
+    if (!storing.done()) co_await finish(storing, sql, deadline);
+    if (failed) fail(report_of(s), sql::Phase::fetch, sql);
+    take_rows(*prepared, reader, *set, sql);
+  }
+  bool several = false;
+  if (mysql_stmt_more_results(s)) several = co_await skip_results(*prepared, sql, deadline);
+  unfinished_ = false;
+  if (several) refuse_several(sql);
   co_return set;
 }
 

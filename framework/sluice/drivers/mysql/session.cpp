@@ -186,7 +186,8 @@ awaitable<void> MysqlSession::ping(Deadline deadline) {
   MYSQL* const m = wire_->get();
   int failed = 0;
   auto step = [&](int ready) { return ready ? mysql_ping_cont(&failed, m, ready) : mysql_ping_start(&failed, m); };
-  co_await perform(step, asked, deadline);
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, asked, deadline);
   if (failed) fail(report(), sql::Phase::execute, asked);
   unfinished_ = false;
 }
@@ -205,7 +206,8 @@ awaitable<void> MysqlSession::reset(Deadline deadline) {
   MYSQL* const m = wire_->get();
   int failed = 0;
   auto step = [&](int ready) { return ready ? mysql_reset_connection_cont(&failed, m, ready) : mysql_reset_connection_start(&failed, m); };
-  co_await perform(step, asked, deadline);
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, asked, deadline);
   cache_.clear();  // the library has detached the handles
   if (failed) fail(report(), sql::Phase::execute, asked);
   unfinished_ = false;
@@ -228,7 +230,8 @@ awaitable<void> MysqlSession::choose_database(Deadline deadline) {
   }
   int failed = 0;
   auto step = [&](int ready) { return ready ? mysql_select_db_cont(&failed, m, ready) : mysql_select_db_start(&failed, m, database_.c_str()); };
-  co_await perform(step, asked, deadline);
+  Call call = start(step);
+  if (!call.done()) co_await finish(call, asked, deadline);
   if (failed) fail(report(), sql::Phase::execute, asked);
   unfinished_ = false;
 }

@@ -63,8 +63,11 @@ class MysqlSession final : public sql::Session {
 
   // exchange.cpp
   template <class Step>
-  awaitable<void> perform(Step& step, const std::string& sql, Deadline deadline);
+  Call start(Step& step);
+  // Until the call is done; what it reports is the caller's to look at. Throws if the deadline passes and the server does not end the
+  // statement, or the coroutine is cancelled.
   awaitable<void> finish(Call& call, const std::string& sql, Deadline deadline);
+  awaitable<void> expire(Call& call, const std::string& sql);
   awaitable<void> settle_cancel(Deadline deadline);
   awaitable<std::shared_ptr<sql::ResultSet>> text(const std::string& sql, bool script, sql::Phase phase, Deadline deadline);
   awaitable<void> switch_scripts(bool on, Deadline deadline);
@@ -80,8 +83,14 @@ class MysqlSession final : public sql::Session {
   // prepared.cpp
   awaitable<PreparedRef> prepare(const std::string& sql, Deadline deadline);
   awaitable<void> forget(PreparedRef prepared);
-  awaitable<void> execute(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline);
-  awaitable<std::shared_ptr<sql::ResultSet>> collect(Prepared& prepared, const std::string& sql, Deadline deadline);
+  struct Execution {
+    st_mysql_stmt* statement;
+    int failed = 0;
+    int operator()(int ready);
+  };
+  Execution execution(const Prepared& prepared, Parameters& parameters);
+  awaitable<void> execute_again(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline);
+  void take_rows(Prepared& prepared, RowReader& reader, sql::ResultSet& set, const std::string& sql);
   awaitable<bool> skip_results(Prepared& prepared, const std::string& sql, Deadline deadline);
   awaitable<std::shared_ptr<sql::ResultSet>> run_once(PreparedRef& prepared, sql::Statement& statement, Deadline deadline);
   void check_size(std::size_t bytes, const std::string& sql) const;

@@ -45,7 +45,10 @@ class MysqlSession::Stream final : public sql::RowSource {
       Parameters parameters(std::move(statement.parameters), prepared_->translated.order, sql_);
       session_.check_size(parameters.bytes(), sql_);
       session_.note_state(prepared_, sql_);
-      co_await session_.execute(prepared_, statement, parameters, deadline);
+      Execution execute = session_.execution(*prepared_, parameters);
+      Call executing = session_.start(execute);
+      if (!executing.done()) co_await session_.finish(executing, sql_, deadline);
+      if (execute.failed) co_await session_.execute_again(prepared_, statement, parameters, deadline);
       if (mysql_stmt_field_count(prepared_->handle) > 0) reader_.emplace(prepared_->handle);
     } catch (...) {
       failure = std::current_exception();
@@ -110,8 +113,7 @@ class MysqlSession::Stream final : public sql::RowSource {
     for (std::size_t rows = 0; rows < most; ++rows) {
       int fetched = 0;
       auto step = [&](int ready) { return ready ? mysql_stmt_fetch_cont(&fetched, s, ready) : mysql_stmt_fetch_start(&fetched, s); };
-      session_.unfinished_ = true;
-      Call call(*session_.wire_, step);
+      Call call = session_.start(step);
       if (!call.done()) co_await session_.finish(call, sql_, deadline);
       if (fetched == 1) {
         // Of a result that is read row by row the library leaves the server's error with the connection.

@@ -4,6 +4,7 @@
 #include <sluice/sql/error.hpp>
 
 #include <mysql.h>
+#include <boost/container/small_vector.hpp>
 
 #include <algorithm>
 #include <array>
@@ -132,14 +133,15 @@ struct Parameters::Slot {
   };
   MYSQL_TIME time;
   unsigned long length;
+  std::string text;  // of a value that has another form here
 };
 
 Parameters::~Parameters() = default;
 MYSQL_BIND* Parameters::bindings() noexcept { return bindings_.data(); }
 
 Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigned>& order, const std::string& sql)
-    : values_(std::move(values)), texts_(values_.size()), slots_(std::make_unique<Slot[]>(values_.size())) {
-  std::vector<MYSQL_BIND> by_number(values_.size());
+    : values_(std::move(values)), slots_(std::make_unique<Slot[]>(values_.size())) {
+  boost::container::small_vector<MYSQL_BIND, 4> by_number(values_.size(), MYSQL_BIND{});
   const auto string = [&](std::size_t i, std::string_view s, enum_field_types type) {
     slots_[i].length = s.size();
     by_number[i].buffer_type = type;
@@ -156,7 +158,6 @@ Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigne
   for (std::size_t i = 0; i < values_.size(); ++i) {
     MYSQL_BIND& bind = by_number[i];
     Slot& slot = slots_[i];
-    slot = Slot{};
     const sql::Value& value = values_[i];
     if (std::holds_alternative<sql::Null>(value)) {
       bind.buffer_type = MYSQL_TYPE_NULL;
@@ -186,8 +187,8 @@ Parameters::Parameters(std::vector<sql::Value> values, const std::vector<unsigne
     } else if (const auto* decimal = std::get_if<sql::Decimal>(&value)) {
       string(i, decimal->text(), MYSQL_TYPE_NEWDECIMAL);
     } else if (const auto* uuid = std::get_if<sql::Uuid>(&value)) {
-      texts_[i] = sql::format_uuid(*uuid);
-      string(i, texts_[i], MYSQL_TYPE_STRING);
+      slot.text = sql::format_uuid(*uuid);
+      string(i, slot.text, MYSQL_TYPE_STRING);
     } else if (const auto* at = std::get_if<sql::Timestamp>(&value)) {
       const auto day = std::chrono::floor<std::chrono::days>(*at);
       if (!year_fits(sql::Date(day))) refuse(i, sql, "the timestamp is outside of the years 0 to 9999", "22008");
@@ -233,12 +234,12 @@ struct RowReader::Column {
 };
 
 RowReader::RowReader(MYSQL_STMT* statement) : statement_(statement) {
-  const std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> metadata(mysql_stmt_result_metadata(statement), mysql_free_result);
-  const unsigned n = metadata ? mysql_num_fields(metadata.get()) : 0;
-  columns_ = std::make_unique<Column[]>(n);
+  const unsigned n = mysql_stmt_field_count(statement);
+  columns_ = std::make_unique_for_overwrite<Column[]>(n);
   bindings_.resize(n);
+  names_.reserve(n);
   for (unsigned i = 0; i < n; ++i) {
-    const MYSQL_FIELD& field = mysql_fetch_fields(metadata.get())[i];
+    const MYSQL_FIELD& field = mariadb_stmt_fetch_fields(statement)[i];
     names_.emplace_back(field.name, field.name_length);
     Column& column = columns_[i];
     MYSQL_BIND& bind = bindings_[i];

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct st_mysql_bind;
@@ -37,7 +38,6 @@ class Parameters {
  private:
   struct Slot;
   std::vector<sql::Value> values_;  // keeps text and bytes alive
-  std::vector<std::string> texts_;
   std::unique_ptr<Slot[]> slots_;
   std::vector<st_mysql_bind> bindings_;
   std::size_t bytes_ = 0;
@@ -51,7 +51,8 @@ class RowReader {
   RowReader(const RowReader&) = delete;
   RowReader& operator=(const RowReader&) = delete;
 
-  const std::vector<std::string>& columns() const noexcept { return names_; }
+  const std::vector<std::string>& columns() const& noexcept { return names_; }
+  std::vector<std::string> columns() && noexcept { return std::move(names_); }
   // The row that mysql_stmt_fetch has just read.
   void read(std::vector<sql::Value>& cells);
 

@@ -72,11 +72,15 @@ void Call::advance(int ready) {
   wire_.busy_ = status_ != 0;
 }
 
+awaitable<Wake> Call::wait(Deadline deadline) { return wire_.wait(status_, deadline); }
+
+void Call::go_on() { advance(status_ & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE)); }
+
 awaitable<Wake> Call::finish(Deadline deadline) {
   while (status_ != 0) {
-    const Wake wake = co_await wire_.wait(status_, deadline);
+    const Wake wake = co_await wait(deadline);
     if (wake != Wake::ready) co_return wake;
-    advance(status_ & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE));
+    go_on();
   }
   co_return Wake::ready;
 }
@@ -84,7 +88,7 @@ awaitable<Wake> Call::finish(Deadline deadline) {
 void Call::abandon() noexcept {
   if (status_ == 0) return;
   wire_.shut_down();
-  while (status_ != 0) advance(status_ & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE));
+  while (status_ != 0) go_on();
   ::ERR_clear_error();
 }
 

@@ -58,7 +58,10 @@ class Call {
   Call& operator=(const Call&) = delete;
 
   bool done() const noexcept { return status_ == 0; }
-  // `ready`: done. Otherwise the call is still suspended: finish it, or let it be abandoned.
+  // Until it may go on, which it does by go_on(). REQUIRES: !done().
+  awaitable<Wake> wait(Deadline deadline);
+  void go_on();
+  // Both, until it is done. `ready`: it is. Otherwise the call is still suspended: finish it, or let it be abandoned.
   awaitable<Wake> finish(Deadline deadline);
   // Shuts the connection down if the call is not done.
   void abandon() noexcept;

@@ -64,14 +64,24 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   const StatementCache::Entry* const known = cache_.find(key);
   const bool alone = !in_transaction(), reused = known != nullptr;
   const Traces traces = look(known, statement.sql, parameters);
-  Result result = co_await execute(statement.sql, parameters, traces, deadline);
+  refuse_late(deadline, statement.sql);
+  std::string name;
+  if (known)
+    name = known->name;
+  else
+    name = co_await prepare(statement.sql, key, parameters, traces, deadline);
+  send(name, statement.sql, parameters, traces);
+  Result result = co_await exchange(statement.sql, deadline);
   if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
     // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
-    const std::string stale = "DEALLOCATE " + cache_.find(key)->name;
+    const std::string stale = "DEALLOCATE " + name;
     cache_.erase(key);
     if (alone && !in_transaction()) {
       if (code == "0A000") result = co_await simple(stale, deadline);
-      result = co_await execute(statement.sql, parameters, traces, deadline);
+      refuse_late(deadline, statement.sql);
+      name = co_await prepare(statement.sql, key, parameters, traces, deadline);
+      send(name, statement.sql, parameters, traces);
+      result = co_await exchange(statement.sql, deadline);
     }
   }
   if (traces.statements) cache_.clear();
@@ -95,38 +105,34 @@ void PostgresSession::note(const Traces& traces) noexcept {
   seeded_ |= traces.seed;
 }
 
-// Prepares the statement if it is new, then runs it. Returns the server's error as a result.
-awaitable<Result> PostgresSession::execute(const std::string& sql, const Parameters& parameters, const Traces& traces, Deadline deadline) {
-  refuse_late(deadline, sql);
+// The name of the new statement's prepared form; empty: it runs without one.
+awaitable<std::string> PostgresSession::prepare(const std::string& sql, const std::string& key, const Parameters& parameters, const Traces& traces,
+                                                Deadline deadline) {
   PGconn* const connection = wire_->get();
-  std::string joined;
-  const std::string& key = parameters.key(sql, joined);
-  const StatementCache::Entry* const known = cache_.find(key);
-  std::string name = known ? known->name : std::string();
+  std::string name;
   // In a failed transaction nothing can be prepared or deallocated: the server's own error is what the caller should see.
-  const bool prepare = name.empty() && cache_.capacity() > 0 && PQtransactionStatus(connection) != PQTRANS_INERROR;
-  if (prepare) {
-    while (const std::optional<std::string> victim = cache_.victim()) {
-      Result gone = co_await simple("DEALLOCATE " + *victim, deadline);
-      if (PQresultStatus(gone.get()) != PGRES_COMMAND_OK && sqlstate_of(gone.get()) != "26000") break;
-      cache_.drop_victim();
-    }
-    name = text("sluice_", next_statement_++);
-    sent(PQsendPrepare(connection, name.c_str(), sql.c_str(), parameters.count(), parameters.types()), sql);
-    Result prepared = co_await exchange(sql, deadline);
-    if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK) check(prepared.get(), sql::Phase::prepare, sql);
-    if (!cache_.victim()) cache_.insert(key, name, !traces.state && !traces.statements, traces.parameters);
+  if (cache_.capacity() == 0 || PQtransactionStatus(connection) == PQTRANS_INERROR) co_return name;
+  while (const std::optional<std::string> victim = cache_.victim()) {
+    Result gone = co_await simple("DEALLOCATE " + *victim, deadline);
+    if (PQresultStatus(gone.get()) != PGRES_COMMAND_OK && sqlstate_of(gone.get()) != "26000") break;
+    cache_.drop_victim();
   }
+  name = text("sluice_", next_statement_++);
+  sent(PQsendPrepare(connection, name.c_str(), sql.c_str(), parameters.count(), parameters.types()), sql);
+  Result prepared = co_await exchange(sql, deadline);
+  if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK) check(prepared.get(), sql::Phase::prepare, sql);
+  if (!cache_.victim()) cache_.insert(key, name, !traces.state && !traces.statements, traces.parameters);
+  co_return name;
+}
+
+void PostgresSession::send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces) {
   note(traces);
-  if (name.empty()) {
-    sent(PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
-                           parameters.formats(), 0),
-         sql);
-  } else {
-    sent(PQsendQueryPrepared(connection, name.c_str(), parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0), sql);
-  }
-  Result result = co_await exchange(sql, deadline);
-  co_return result;
+  PGconn* const connection = wire_->get();
+  const int ok =
+      name.empty() ? PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
+                                       parameters.formats(), 0)
+                   : PQsendQueryPrepared(connection, name.c_str(), parameters.count(), parameters.values(), parameters.lengths(), parameters.formats(), 0);
+  sent(ok, sql);
 }
 
 awaitable<Result> PostgresSession::simple(std::string sql, Deadline deadline) {
@@ -197,20 +203,21 @@ awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline dea
       if (ends_connection(next.get())) lost(next.get(), sql);
       if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
     }
-    co_await more(pending == 1, sql, patience);
+    const Wake wake = co_await wire_->wait(true, pending == 1, patience.deadline);
+    if (!listen_to(wake)) co_await expire(sql, patience);
   }
 }
 
 awaitable<void> PostgresSession::more(bool write, const std::string& sql, Patience& patience) {
-  PGconn* const connection = wire_->get();
   const Wake wake = co_await wire_->wait(true, write, patience.deadline);
+  if (!listen_to(wake)) co_await expire(sql, patience);
+}
+
+bool PostgresSession::listen_to(Wake wake) {
   if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
-  if (wake == Wake::expired) {
-    co_await expire(sql, patience);
-    co_return;
-  }
   // A failure is not the end of reading: the server's last words may be in the buffer already.
-  PQconsumeInput(connection);
+  if (wake == Wake::ready) PQconsumeInput(wire_->get());
+  return wake == Wake::ready;
 }
 
 awaitable<void> PostgresSession::expire(const std::string& sql, Patience& patience) {

@@ -74,12 +74,15 @@ class PostgresSession final : public sql::Session {
     Deadline deadline;
     bool timed_out = false;
   };
-  awaitable<Result> execute(const std::string& sql, const Parameters& parameters, const Traces& traces, Deadline deadline);
+  awaitable<std::string> prepare(const std::string& sql, const std::string& key, const Parameters& parameters, const Traces& traces, Deadline deadline);
+  void send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces);
   awaitable<Result> simple(std::string sql, Deadline deadline);
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
   // Until there is something to read, for exchange() and those who read piece by piece. Past the deadline the statement is
   // cancelled on the server, whose word on it is then waited for.
   awaitable<void> more(bool write, const std::string& sql, Patience& patience);
+  // Takes in what has come. False: the deadline has passed. Throws if the coroutine was cancelled.
+  bool listen_to(Wake wake);
   awaitable<void> expire(const std::string& sql, Patience& patience);
   awaitable<void> flush(const std::string& sql, Patience& patience);  // until everything is sent
   // Reads answers to the end and throws them away.
