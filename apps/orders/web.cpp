@@ -51,8 +51,12 @@ awaitable<Response> Web::user(Request request) {
   const auto id = request.path<std::int64_t>("id");
   const sluice::sql::Rows rows = co_await db().query("SELECT id, name, email FROM users WHERE id = $1", id);
   if (rows.empty()) throw HttpError(404, "there is no such user", "id");
-  co_return Response::json(
-      {{"id", id}, {"name", rows[0]["name"].as<std::string>()}, {"email", rows[0]["email"].as<std::string>()}, {"worker", context().slot()}});
+  json out;
+  out["id"] = id;
+  out["name"] = rows[0]["name"].as<std::string>();
+  out["email"] = rows[0]["email"].as<std::string>();
+  out["worker"] = context().slot();
+  co_return Response::json(std::move(out));
 }
 
 awaitable<Response> Web::place_order(Request request) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/core/asio.hpp>
+#include <sluice/core/task.hpp>
 
 #include <boost/asio/dispatch.hpp>
 
@@ -13,8 +14,12 @@ namespace sluice {
 template <class Handler, class... Values>
 void resume(const asio::io_context& loop, Handler handler, Values... values) {
   const asio::any_io_executor executor = handler.get_executor();
-  const auto* own = executor.target<asio::io_context::executor_type>();
-  if (own && &own->context() == &loop) return std::move(handler)(std::move(values)...);
+  using Plain = asio::io_context::executor_type;
+  if (const auto* own = executor.target<Plain>(); own && &own->context() == &loop) return std::move(handler)(std::move(values)...);
+  if (const auto* own = executor.target<TaskExecutor<Plain>>(); own && &own->inner().context() == &loop) {
+    const task::Scope scope(own->id());
+    return std::move(handler)(std::move(values)...);
+  }
   asio::dispatch(executor, [handler = std::move(handler), ... values = std::move(values)]() mutable { std::move(handler)(std::move(values)...); });
 }
 

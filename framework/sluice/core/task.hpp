@@ -42,6 +42,9 @@ class TaskExecutor {
  public:
   TaskExecutor(Inner inner, std::uint32_t id) noexcept : inner_(std::move(inner)), id_(id) {}
 
+  const Inner& inner() const noexcept { return inner_; }
+  std::uint32_t id() const noexcept { return id_; }
+
   template <class Property>
   auto query(const Property& property) const -> decltype(asio::query(std::declval<const Inner&>(), property)) {
     return asio::query(inner_, property);

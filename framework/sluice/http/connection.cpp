@@ -1,6 +1,7 @@
 #include <sluice/http/connection.hpp>
 
 #include <sluice/core/log.hpp>
+#include <sluice/core/resume.hpp>
 #include <sluice/core/task.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/http/response_head.hpp>
@@ -9,7 +10,9 @@
 #include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace sluice::http {
 namespace {
@@ -44,24 +47,50 @@ struct Connection::Departure {
   Connection& connection;
 };
 
-// Completion of the handler's coroutine.
-struct Connection::Answered {
-  std::shared_ptr<Connection> connection;
+// Completion of the handler's coroutine. One that the loop drops with the coroutine drops the connection's, too: it holds itself.
+class Connection::Answered {
+ public:
+  explicit Answered(std::shared_ptr<Connection> connection) noexcept : connection_(std::move(connection)) {}
+  Answered(Answered&&) noexcept = default;
+  Answered& operator=(Answered&&) = delete;
+  ~Answered() {
+    if (connection_) const std::optional<Waiting> dropped = std::exchange(connection_->waiting_, std::nullopt);
+  }
 
-  void operator()(const std::exception_ptr& error, Response response) const {
+  void operator()(const std::exception_ptr& error, Response response) {
+    const std::shared_ptr<Connection> connection = std::move(connection_);
     if (connection->timed_out_ || !connection->socket_.is_open()) return;  // it was left behind
     connection->answer_ = error ? failure(error) : std::move(response);
-    connection->answered_.cancel();
+    connection->proceed();
   }
+
+ private:
+  std::shared_ptr<Connection> connection_;
 };
+
+// What answer() awaits, until somebody lets it go on.
+struct Connection::Wait {
+  Connection* connection;
+  void operator()(Waiting&& waiting) const { connection->waiting_.emplace(std::move(waiting)); }
+};
+
+void Connection::proceed() {
+  if (!waiting_) return;
+  Waiting waiting = std::move(*waiting_);
+  waiting_.reset();
+  resume(server_->loop, std::move(waiting));
+}
+
+void Connection::proceed_soon() {
+  asio::post(server_->loop, [self = shared_from_this()] { self->proceed(); });
+}
 
 Connection::Connection(std::shared_ptr<ServerState> server, Gate::Pass pass, Socket socket, std::string peer)
     : server_(std::move(server)),
       pass_(std::move(pass)),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
-      reader_(server_->limits.max_header, server_->limits.max_body),
-      answered_(server_->loop, TimePoint::max()) {
+      reader_(server_->limits.max_header, server_->limits.max_body) {
   server_->add(*this);
 }
 
@@ -81,7 +110,7 @@ void Connection::check_deadline(TimePoint now) {
   if (now < deadline_) return;
   expired_ = true;
   error_code ignored;
-  if (phase_ == Phase::handling) answered_.cancel();
+  if (phase_ == Phase::handling) proceed_soon();
   else socket_.cancel(ignored);
 }
 
@@ -92,7 +121,7 @@ void Connection::drain(TimePoint idle_deadline) {
 void Connection::abort() {
   error_code ignored;
   socket_.close(ignored);
-  answered_.cancel();
+  proceed_soon();
   cancel_handler_.emit(asio::cancellation_type::terminal);
 }
 
@@ -142,10 +171,13 @@ awaitable<Connection::Input> Connection::read_request() {
 awaitable<bool> Connection::receive() {
   for (;;) {
     error_code error;
-    const std::size_t bytes = co_await socket_.async_read_some(reader_.prepare(), asio::redirect_error(use_awaitable, error));
-    if (!error) {
+    try {
+      auto reading = socket_.async_read_some(reader_.prepare(), asio::deferred);
+      const std::size_t bytes = co_await std::move(reading);  // in this frame: use_awaitable would take another
       reader_.commit(bytes);
       co_return true;
+    } catch (const boost::system::system_error& e) {
+      error = e.code();
     }
     // A request that came together with the end of the idle time is served.
     if (error != asio::error::operation_aborted || phase_ != Phase::idle || !socket_.is_open()) co_return false;
@@ -165,20 +197,31 @@ awaitable<void> Connection::refuse() {
 
 awaitable<bool> Connection::exchange() {
   const TimePoint began = Clock::now();
-  Request request = reader_.take();
-  request.peer = peer_;
-  const bool with_body = request.method != "HEAD";
-  const Response response = co_await answer(std::move(request));
+  const Response response = co_await answer();
   if (!socket_.is_open()) co_return false;
   const bool close = last_response(response, Clock::now());
-  const bool written = co_await write(response, with_body, close);
+  const bool written = co_await write(response, with_body_, close);
   if (!written) co_return false;
   if (server_->observer.finished) server_->observer.finished(response.status, to_nanos(Clock::now()) - to_nanos(began));
   if (close) co_await linger();
   co_return !close;
 }
 
-awaitable<Response> Connection::answer(Request request) {
+// No part of a coroutine, whose frame would keep the request.
+void Connection::begin_handling() {
+  Request request = reader_.take();
+  request.peer = peer_;
+  with_body_ = request.method != "HEAD";
+  try {
+    // A task for each request: who waits for a connection that it holds itself can be told so.
+    asio::co_spawn(task_executor(server_->loop.get_executor()), server_->handler(std::move(request)),
+                   asio::bind_cancellation_slot(cancel_handler_.slot(), Answered(shared_from_this())));
+  } catch (...) {
+    answer_ = failure(std::current_exception());
+  }
+}
+
+awaitable<Response> Connection::answer() {
   const Duration limit = server_->limits.request_timeout;
   enter(Phase::handling, limit > Duration::zero() ? Clock::now() + limit : TimePoint::max());
   answer_.reset();
@@ -193,16 +236,10 @@ awaitable<Response> Connection::answer(Request request) {
     ServerState& server;
   } in_flight(*server_);
 
-  try {
-    // A task for each request: who waits for a connection that it holds itself can be told so.
-    asio::co_spawn(task_executor(server_->loop.get_executor()), server_->handler(std::move(request)),
-                   asio::bind_cancellation_slot(cancel_handler_.slot(), Answered{shared_from_this()}));
-  } catch (...) {
-    answer_ = failure(std::current_exception());
-  }
+  begin_handling();
   while (!answer_ && !expired_ && socket_.is_open()) {
-    error_code ignored;
-    co_await answered_.async_wait(asio::redirect_error(use_awaitable, ignored));
+    const Wait wait{this};
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(wait, use_awaitable);
   }
   if (answer_) co_return std::move(*answer_);
   timed_out_ = true;
@@ -227,10 +264,13 @@ awaitable<bool> Connection::write(const Response& response, bool with_body, bool
   for (std::size_t sent = 0; sent < total;) {
     enter(Phase::writing, Clock::now() + server_->limits.body_timeout);  // for each piece: a slow reader is not a dead one
     const std::array<asio::const_buffer, 2> rest = {asio::buffer(head_) + sent, body + (sent > head_.size() ? sent - head_.size() : 0)};
-    error_code error;
-    const std::size_t bytes = co_await socket_.async_write_some(rest, asio::redirect_error(use_awaitable, error));
-    if (error) co_return false;
-    sent += bytes;
+    try {
+      auto writing = socket_.async_write_some(rest, asio::deferred);
+      const std::size_t bytes = co_await std::move(writing);
+      sent += bytes;
+    } catch (const boost::system::system_error&) {
+      co_return false;
+    }
   }
   co_return true;
 }

@@ -38,7 +38,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Phase { idle, header, body, handling, writing, lingering };
   enum class Input { request, refused, closed };
   struct Departure;
-  struct Answered;
+  class Answered;
+  struct Wait;
+  using Waiting = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
 
   void enter(Phase phase, TimePoint deadline);
   awaitable<Input> read_request();
@@ -46,11 +48,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<void> refuse();
   // False: the connection is over.
   awaitable<bool> exchange();
-  awaitable<Response> answer(Request request);
+  awaitable<Response> answer();
+  void begin_handling();
   awaitable<bool> write(const Response& response, bool with_body, bool close);
   awaitable<void> linger();
   bool last_response(const Response& response, TimePoint now) const;
   void leave() noexcept;
+  // Resumes answer() if it waits. Soon: from the loop.
+  void proceed();
+  void proceed_soon();
 
   std::shared_ptr<ServerState> server_;
   Gate::Pass pass_;  // given back after everything below is gone, a handler that was left behind included
@@ -62,10 +68,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint deadline_ = TimePoint::max();
   bool expired_ = false;     // the deadline of this phase has passed
   bool timed_out_ = false;   // a request was given up
+  bool with_body_ = true;    // the response to the request that is handled has one
   bool registered_ = true;   // the server counts this connection
 
   // The rendezvous with the handler, which runs as a coroutine of its own so that it can be left behind.
-  asio::steady_timer answered_;
+  std::optional<Waiting> waiting_;  // answer() does
   asio::cancellation_signal cancel_handler_;
   std::optional<Response> answer_;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
+#include <boost/container/small_vector.hpp>
 #include <set>
 #include <vector>
 
@@ -17,8 +18,11 @@ struct Route {
   std::vector<std::string> parameters;  // names, from left to right
 };
 
-std::vector<std::string_view> split(std::string_view path) {
-  std::vector<std::string_view> segments;
+template <class Text>
+using Segments = boost::container::small_vector<Text, 8>;
+
+Segments<std::string_view> split(std::string_view path) {
+  Segments<std::string_view> segments;
   path.remove_prefix(1);  // the leading slash
   for (;;) {
     const auto slash = path.find('/');
@@ -46,7 +50,7 @@ namespace {
 
 // Depth first, literals before parameters; ends at the first node that knows one of the wanted methods.
 struct Search {
-  const std::vector<std::string>& segments;  // decoded
+  const Segments<std::string>& segments;  // decoded
   std::string_view method;
   std::vector<std::string> values;
   std::set<std::string> allowed;
@@ -110,7 +114,7 @@ void Router::on_error(ErrorMapping mapping) { on_error_ = std::move(mapping); }
 Router::Match Router::match(const Request& request) const {
   const std::string_view path = raw_path(request.target);
   if (path.empty() || path.front() != '/') return {};
-  std::vector<std::string> segments;
+  Segments<std::string> segments;
   for (const std::string_view raw : split(path)) {
     auto segment = percent_decode(raw, false);  // after splitting: %2F is no separator
     if (!segment) throw HttpError(400, "the request target has a malformed percent escape");
@@ -124,23 +128,43 @@ Router::Match Router::match(const Request& request) const {
   return match;
 }
 
+namespace {
+
+awaitable<Response> given(Response response) { co_return response; }
+
+}  // namespace
+
+// No coroutine: its frame would hold the request once more, beside the handler's.
 awaitable<Response> Router::handle(Request request) const {
-  std::exception_ptr error;
-  const std::string what = text(request.method, " ", raw_path(request.target));  // no query: it may hold secrets
+  std::string what = text(request.method, " ", raw_path(request.target));  // no query: it may hold secrets
   try {
-    Match found = match(request);
-    if (found.route) {
-      for (std::size_t i = 0; i < found.values.size(); ++i)
-        request.path_parameters.insert_or_assign(found.route->parameters[i], std::move(found.values[i]));
-      co_return co_await found.route->handler(std::move(request));
-    }
-    if (found.allowed.empty()) co_return Response::error(404, "there is nothing at this address");
-    if (found.allowed.contains("GET")) found.allowed.insert("HEAD");
-    Response response = Response::error(405, text("the method ", request.method, " is not allowed here"));
-    std::string allow;
-    for (const std::string& name : found.allowed) allow += allow.empty() ? name : ", " + name;
-    response.headers.emplace("Allow", std::move(allow));
-    co_return response;
+    awaitable<Response> answer = answer_of(std::move(request));
+    return guarded(std::move(answer), std::move(what));
+  } catch (...) {
+    return given(error_response(std::current_exception(), what));
+  }
+}
+
+awaitable<Response> Router::answer_of(Request request) const {
+  Match found = match(request);
+  if (found.route) {
+    for (std::size_t i = 0; i < found.values.size(); ++i)
+      request.path_parameters.insert_or_assign(found.route->parameters[i], std::move(found.values[i]));
+    return found.route->handler(std::move(request));
+  }
+  if (found.allowed.empty()) return given(Response::error(404, "there is nothing at this address"));
+  if (found.allowed.contains("GET")) found.allowed.insert("HEAD");
+  Response response = Response::error(405, text("the method ", request.method, " is not allowed here"));
+  std::string allow;
+  for (const std::string& name : found.allowed) allow += allow.empty() ? name : ", " + name;
+  response.headers.emplace("Allow", std::move(allow));
+  return given(std::move(response));
+}
+
+awaitable<Response> Router::guarded(awaitable<Response> answer, std::string what) const {
+  std::exception_ptr error;
+  try {
+    co_return co_await std::move(answer);
   } catch (...) {
     error = std::current_exception();
   }

@@ -35,6 +35,8 @@ class Router {
   struct Node;
   struct Match;
   Match match(const Request& request) const;
+  awaitable<Response> answer_of(Request request) const;
+  awaitable<Response> guarded(awaitable<Response> answer, std::string what) const;
   Response error_response(const std::exception_ptr& error, const std::string& what) const;
 
   std::unique_ptr<Node> root_;

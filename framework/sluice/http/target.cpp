@@ -11,6 +11,7 @@ int hex_digit(char c) noexcept {
 }
 
 std::string_view without_authority(std::string_view target) noexcept {
+  if (target.starts_with('/')) return target;
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!target.starts_with(scheme)) continue;
     const auto end = target.find_first_of("/?#", scheme.size());
@@ -28,6 +29,7 @@ std::string decoded(std::string_view text, bool plus_is_space) {
 }  // namespace
 
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  if (text.find('%') == text.npos && (!plus_is_space || text.find('+') == text.npos)) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

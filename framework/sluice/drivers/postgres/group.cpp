@@ -3,8 +3,8 @@
 namespace sluice::postgres {
 
 void Group::ok() {
-  const Sent answered = sent_.front();
-  sent_.pop_front();
+  const Sent answered = head();
+  ++answered_;
   switch (answered.what) {
     case Sent::What::execute: members_[answered.member].ran = true; break;
     case Sent::What::commit:
@@ -27,9 +27,9 @@ void Group::ok() {
 }
 
 std::uint32_t Group::refused(const Refusal& refusal) {
-  const Sent answered = sent_.front();
+  const Sent answered = head();
   // An error in place of the Sync's answer is the implicit COMMIT's; the answer itself still comes.
-  if (answered.what != Sent::What::sync) sent_.pop_front();
+  if (answered.what != Sent::What::sync) ++answered_;
   switch (answered.what) {
     case Sent::What::prepare:
     case Sent::What::execute:
@@ -59,7 +59,7 @@ std::uint32_t Group::blame(std::uint32_t at, const Refusal& refusal) {
 }
 
 void Group::lost() {
-  sent_.clear();
+  answered_ = sent_.size();
   settle(kind_ == GroupKind::reads ? Outcome::again : Outcome::failed);
 }
 

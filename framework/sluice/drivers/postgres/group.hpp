@@ -21,7 +21,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -48,7 +47,7 @@ class Group {
  public:
   using Outcome = sql::GroupMember::Outcome;
 
-  Group(GroupKind kind, std::size_t members) : kind_(kind), members_(members) {}
+  Group(GroupKind kind, std::size_t members) : kind_(kind), members_(members) { sent_.reserve(2 * members + 3); }
 
   GroupKind kind() const noexcept { return kind_; }
   void sent(Sent::What what, std::uint32_t member = Sent::nobody) { sent_.push_back(Sent{what, member}); }
@@ -56,10 +55,10 @@ class Group {
   void not_sent(std::uint32_t member) { members_[member].outcome = Outcome::failed; }
 
   // ---- what the server answers. REQUIRES: !over(). Each answers the head and takes it away.
-  const Sent& head() const { return sent_.front(); }
-  bool over() const noexcept { return sent_.empty(); }
+  const Sent& head() const { return sent_[answered_]; }
+  bool over() const noexcept { return answered_ == sent_.size(); }
   void ok();
-  void skipped() { sent_.pop_front(); }
+  void skipped() { ++answered_; }
   // Returns whose error it is, if it is anybody's and for its caller to see.
   std::uint32_t refused(const Refusal& refusal);
 
@@ -87,7 +86,8 @@ class Group {
   GroupKind kind_;
   bool cancel_asked_ = false;
   std::vector<Member> members_;
-  std::deque<Sent> sent_;
+  std::vector<Sent> sent_;
+  std::size_t answered_ = 0;  // so many of them
 };
 
 }  // namespace sluice::postgres

@@ -98,15 +98,21 @@ class PostgresSession::GroupTrip {
     }
   }
 
-  // The server's side is as it was before: no pipeline, no transaction, no statement that fits nothing any more.
-  awaitable<void> leave() {
-    if (session_.broken) co_return;
+  // The connection is out of the pipeline. False: the server's side is not yet as it was before, restore() it.
+  bool leave() {
+    if (session_.broken) return true;
     if (!PQexitPipelineMode(connection_)) {
       log::warning(text("postgres: a group of statements left answers behind: ", PQerrorMessage(connection_)));
       session_.broken = true;
-      co_return;
+      return true;
     }
-    session_.answered(nullptr, label());
+    if (PQstatus(connection_) != CONNECTION_OK) session_.lost(nullptr, label());
+    session_.answered(nullptr, last_commit);
+    return stale_.empty() && !session_.in_transaction();
+  }
+
+  // No transaction, no statement that fits nothing any more.
+  awaitable<void> restore() {
     if (session_.in_transaction()) {
       const Result rolled_back = co_await session_.simple("ROLLBACK", Deadline::after(cancel_patience));
       session_.check(rolled_back.get(), sql::Phase::execute, "ROLLBACK");
@@ -212,11 +218,9 @@ class PostgresSession::GroupTrip {
     const ExecStatusType status = PQresultStatus(answer.get());
     std::string key, name;
     if (head.what == Sent::What::prepare) {
-      key = std::move(preparing_.front());
-      preparing_.pop_front();
+      key = std::move(preparing_[prepared_++]);
     } else if (head.what == Sent::What::deallocate) {
-      name = std::move(leaving_.front());
-      leaving_.pop_front();
+      name = std::move(leaving_[left_++]);
     }
     if (status == PGRES_PIPELINE_ABORTED) return group_.skipped();
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) return refuse(head, answer.get());
@@ -291,8 +295,9 @@ class PostgresSession::GroupTrip {
   Result answer_;                                        // of the head, so far
   std::vector<bool> reused_;                             // members whose prepared form is older than the group
   std::unordered_map<std::string, std::string> coming_;  // key → name, prepared on the way
-  std::deque<std::string> preparing_;                    // keys, in the order of the answers
-  std::deque<std::string> leaving_;                      // names to be deallocated, likewise
+  std::vector<std::string> preparing_;                   // keys, in the order of the answers
+  std::vector<std::string> leaving_;                     // names to be deallocated, likewise
+  std::size_t prepared_ = 0, left_ = 0;                  // so many of them were answered
   std::vector<std::string> stale_;
   std::string why_lost_, code_lost_;
 };
@@ -309,7 +314,7 @@ awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> me
   trip.send();
   co_await trip.read(patience);
   trip.settle();
-  co_await trip.leave();
+  if (!trip.leave()) co_await trip.restore();
 }
 
 }  // namespace sluice::postgres
