@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <optional>
 #include <stdexcept>
 #include <sys/resource.h>
 
@@ -298,4 +299,23 @@ TEST_CASE("A destroyed server closes its connections and cancels its handlers") 
   const Deadline patience = Deadline::after(10s);
   while (barrier->left == 0 && !patience.passed(Clock::now())) serving.on_loop([](Server&) {});
   CHECK(barrier->left == 1);
+}
+
+TEST_CASE("When the loop ends under a handler, nothing is left of it, of its connection and of the server") {
+  auto barrier = std::make_shared<Barrier>();
+  auto owned = std::make_shared<int>(0);
+  const Descriptor listener = bind_listener("127.0.0.1:0", "http.listen");
+  std::optional<asio::io_context> loop(std::in_place, 1);
+  std::optional<Server> server(std::in_place, *loop, [barrier, owned](Request) { return wait_at(barrier); }, Limits{});
+  server->listen(listener.get());
+  Client client(local_address(listener.get()));
+  client.send(get("/"));
+  const Deadline patience = Deadline::after(10s);
+  while (barrier->entered == 0 && !patience.passed(Clock::now())) loop->run_one_for(10ms);
+  REQUIRE(barrier->entered == 1);
+  server.reset();
+  loop.reset();
+  CHECK(barrier->left == 1);
+  CHECK(owned.use_count() == 1);
+  CHECK(client.closed());
 }

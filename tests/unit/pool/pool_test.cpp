@@ -18,6 +18,10 @@ config::Pool sized(std::uint32_t max) {
   o.max = max;
   return o;
 }
+awaitable<void> fail_when_served(pool::Pool& pool) {
+  const Lease lease = co_await pool.acquire();
+  throw std::runtime_error("served");
+}
 }  // namespace
 
 TEST_CASE("a lease gives its connection back when it ends, and the next caller gets the same one") {
@@ -96,6 +100,39 @@ TEST_CASE("a lease is never delivered inside the call that frees a connection") 
   CHECK(t.pool().numbers().leased == 1);
   t.settle();
   CHECK(waiter.done);
+}
+
+TEST_CASE("who are served together go on in one turn of the loop") {
+  PoolLoop t(sized(2));
+  t.pool().ready();
+  Caller &one = t.leased(), &two = t.leased();
+  Caller &a = t.acquire(), &b = t.acquire();
+  t.settle();
+  t.order.clear();
+  one.lease.reset();
+  two.lease.reset();
+  t.loop.restart();
+  CHECK(t.loop.poll_one() == 1);
+  CHECK(t.order == std::list<Caller*>{&a, &b});
+}
+
+TEST_CASE("one that throws when it is served takes nothing from those who are served with it") {
+  PoolLoop t(sized(2));
+  t.pool().ready();
+  Caller &one = t.leased(), &two = t.leased();
+  const auto rethrow = [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);
+  };
+  asio::co_spawn(t.loop, fail_when_served(t.pool()), rethrow);
+  Caller& other = t.acquire();
+  t.settle();
+  one.lease.reset();
+  two.lease.reset();
+  CHECK_THROWS_WITH(t.settle(), "served");
+  t.settle();
+  CHECK(other.lease);
+  Caller& later = t.leased();
+  CHECK(later.lease);
 }
 
 TEST_CASE("the wait ends with the option's limit, or the call's own") {
