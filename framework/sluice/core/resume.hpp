@@ -15,7 +15,10 @@ template <class Handler, class... Values>
 void resume(const asio::io_context& loop, Handler handler, Values... values) {
   const asio::any_io_executor executor = handler.get_executor();
   using Plain = asio::io_context::executor_type;
-  if (const auto* own = executor.target<Plain>(); own && &own->context() == &loop) return std::move(handler)(std::move(values)...);
+  if (const auto* own = executor.target<Plain>(); own && &own->context() == &loop) {
+    const task::Scope none(0);  // whoever calls may belong to a task
+    return std::move(handler)(std::move(values)...);
+  }
   if (const auto* own = executor.target<TaskExecutor<Plain>>(); own && &own->inner().context() == &loop) {
     const task::Scope scope(own->id());
     return std::move(handler)(std::move(values)...);

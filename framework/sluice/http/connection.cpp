@@ -47,25 +47,31 @@ struct Connection::Departure {
   Connection& connection;
 };
 
-// Completion of the handler's coroutine. One that the loop drops with the coroutine drops the connection's, too: it holds itself.
-class Connection::Answered {
+// Whoever is to let answer() go on. If the loop drops it instead, it drops the connection's coroutine, too: that one holds itself.
+class Connection::Hold {
  public:
-  explicit Answered(std::shared_ptr<Connection> connection) noexcept : connection_(std::move(connection)) {}
-  Answered(Answered&&) noexcept = default;
-  Answered& operator=(Answered&&) = delete;
-  ~Answered() {
+  explicit Hold(std::shared_ptr<Connection> connection) noexcept : connection_(std::move(connection)) {}
+  Hold(Hold&&) noexcept = default;
+  Hold& operator=(Hold&&) = delete;
+  ~Hold() {
     if (connection_) const std::optional<Waiting> dropped = std::exchange(connection_->waiting_, std::nullopt);
   }
-
-  void operator()(const std::exception_ptr& error, Response response) {
-    const std::shared_ptr<Connection> connection = std::move(connection_);
-    if (connection->timed_out_ || !connection->socket_.is_open()) return;  // it was left behind
-    connection->answer_ = error ? failure(error) : std::move(response);
-    connection->proceed();
-  }
+  std::shared_ptr<Connection> take() noexcept { return std::move(connection_); }
 
  private:
   std::shared_ptr<Connection> connection_;
+};
+
+// Completion of the handler's coroutine.
+struct Connection::Answered {
+  Hold hold;
+
+  void operator()(const std::exception_ptr& error, Response response) {
+    const std::shared_ptr<Connection> connection = hold.take();
+    if (connection->timed_out_ || !connection->socket_.is_open()) return connection->proceed_soon();  // it was left behind
+    connection->answer_ = error ? failure(error) : std::move(response);
+    connection->proceed();
+  }
 };
 
 // What answer() awaits, until somebody lets it go on.
@@ -82,7 +88,8 @@ void Connection::proceed() {
 }
 
 void Connection::proceed_soon() {
-  asio::post(server_->loop, [self = shared_from_this()] { self->proceed(); });
+  if (!waiting_) return;
+  asio::post(server_->loop, [hold = Hold(shared_from_this())]() mutable { hold.take()->proceed(); });
 }
 
 Connection::Connection(std::shared_ptr<ServerState> server, Gate::Pass pass, Socket socket, std::string peer)
@@ -214,8 +221,10 @@ void Connection::begin_handling() {
   with_body_ = request.method != "HEAD";
   try {
     // A task for each request: who waits for a connection that it holds itself can be told so.
-    asio::co_spawn(task_executor(server_->loop.get_executor()), server_->handler(std::move(request)),
-                   asio::bind_cancellation_slot(cancel_handler_.slot(), Answered(shared_from_this())));
+    const auto executor = task_executor(server_->loop.get_executor());
+    const task::Scope scope(executor.id());
+    asio::co_spawn(executor, server_->handler(std::move(request)),
+                   asio::bind_cancellation_slot(cancel_handler_.slot(), Answered{Hold(shared_from_this())}));
   } catch (...) {
     answer_ = failure(std::current_exception());
   }

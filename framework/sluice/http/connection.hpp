@@ -38,7 +38,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Phase { idle, header, body, handling, writing, lingering };
   enum class Input { request, refused, closed };
   struct Departure;
-  class Answered;
+  class Hold;
+  struct Answered;
   struct Wait;
   using Waiting = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
 

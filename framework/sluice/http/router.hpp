@@ -28,7 +28,8 @@ class Router {
   void add(std::string_view method, std::string_view pattern, Handler handler);
   // Asked about every exception that is no HttpError: how modules above this one give their errors a status.
   void on_error(ErrorMapping mapping);
-  // Never throws: turns HttpError and every other exception into a response (other exceptions: 500 without details, logged).
+  // Turns HttpError and every other exception into a response (other exceptions: 500 without details, logged). The route is found, and a handler
+  // that is no coroutine runs, in the call; the rest when the result is awaited.
   awaitable<Response> handle(Request request) const;
 
  private:

@@ -176,15 +176,22 @@ void PoolShell::deliver_soon() {
 }
 
 void PoolShell::deliver() {
-  // Who is served meanwhile has another turn. What one of them throws, Asio keeps until this one ends.
+  // Who is served meanwhile has another turn, and so have the others if one throws: what Asio does not keep until this turn ends, such as what
+  // the start of the next operation throws that a caller awaits.
+  struct Rest {
+    PoolShell& shell;
+    ~Rest() {
+      shell.delivery_comes_ = false;
+      if (!shell.answered_.empty()) shell.deliver_soon();
+    }
+  };
+  const Rest rest{*this};
   for (std::size_t now = answered_.size(); now > 0 && !answered_.empty(); --now) {
     auto& waiter = static_cast<LeaseWaiter&>(answered_.front());
     answered_.pop_front();
     Lease lease = waiter.take_lease();
     resume(loop_, waiter.take_handler(), nullptr, std::move(lease));
   }
-  delivery_comes_ = false;
-  if (!answered_.empty()) deliver_soon();
 }
 
 void PoolShell::interrupt(PoolEntry& entry) noexcept { connector_->interrupt(*entry.connection); }

@@ -9,6 +9,7 @@
 
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <boost/asio/multiple_exceptions.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -27,6 +28,8 @@ bool sated(const pool::Numbers& n) { return n.held > 0 && n.held >= n.limit && n
 LifeOutcome outcome_of(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
+  } catch (const asio::multiple_exceptions& e) {  // in one turn of the loop
+    return outcome_of(e.first_exception());
   } catch (const ExitError& e) {
     return {to_int(e.code()), e.what()};
   } catch (const pool::PoolError& e) {  // a server that is down or busy is not the worker's failure

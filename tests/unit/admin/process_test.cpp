@@ -340,8 +340,13 @@ TEST_CASE("the process ends with the master's end of the channel, and on SIGTERM
 }
 
 TEST_CASE("a command in flight does not keep the process from ending") {
-  Instance instance(silent);
+  std::atomic<bool> came{false};
+  Instance instance([&](const shm::Message&) -> std::optional<shm::Message> {
+    came = true;
+    return std::nullopt;
+  });
   std::thread asking([&] { CHECK_THROWS(instance.control("POST", "/api/scale", R"({"value": 3})")); });
+  CHECK(eventually(10s, [&] { return came.load(); }));
   CHECK(instance.control("GET", "/livez").status == 200);
   instance.end();
   CHECK(instance.wait(2s) == 0);

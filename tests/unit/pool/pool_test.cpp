@@ -18,9 +18,16 @@ config::Pool sized(std::uint32_t max) {
   o.max = max;
   return o;
 }
+struct FailsToStart {
+  template <class Handler>
+  void operator()(Handler&&) const {
+    throw std::runtime_error("served");
+  }
+};
 awaitable<void> fail_when_served(pool::Pool& pool) {
   const Lease lease = co_await pool.acquire();
-  throw std::runtime_error("served");
+  const FailsToStart start;
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, use_awaitable);
 }
 }  // namespace
 

@@ -43,6 +43,23 @@ class Sample : public HttpWorker {
   }
 };
 
+// Two coroutines of its own throw in one turn of the loop.
+class TwiceRefused : public Worker {
+ public:
+  awaitable<void> start() override {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto rethrow = [](const std::exception_ptr& failure) { std::rethrow_exception(failure); };
+    asio::co_spawn(executor, refuse("the first reason"), rethrow);
+    asio::co_spawn(executor, refuse("the second reason"), rethrow);
+  }
+
+ private:
+  static awaitable<void> refuse(const char* why) {
+    throw ExitError(ExitCode::config, why);
+    co_return;
+  }
+};
+
 // One life of a worker on a thread of its own, without pools.
 class Life {
  public:
@@ -85,6 +102,7 @@ class Life {
 };
 
 std::unique_ptr<Worker> make_sample() { return std::make_unique<Sample>(); }
+std::unique_ptr<Worker> make_twice_refused() { return std::make_unique<TwiceRefused>(); }
 
 }  // namespace
 
@@ -128,4 +146,11 @@ TEST_CASE("An HTTP worker without a listener ends with a reason") {
   const runtime::LifeOutcome outcome = life.outcome();
   CHECK(outcome.code != 0);
   CHECK(outcome.message.find("needs_http_listener") != std::string::npos);
+}
+
+TEST_CASE("A worker that fails twice in one turn of the loop ends by its first failure, with that one's exit code") {
+  Life life(make_twice_refused);
+  const runtime::LifeOutcome outcome = life.outcome();
+  CHECK(outcome.code == to_int(ExitCode::config));
+  CHECK(outcome.message == "the first reason");
 }

@@ -78,7 +78,7 @@ class PostgresSession final : public sql::Session {
   void send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces);
   awaitable<Result> simple(std::string sql, Deadline deadline);
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
-  // Until there is something to read, for exchange() and those who read piece by piece. Past the deadline the statement is
+  // Until there is something to read, for those who read piece by piece. Past the deadline the statement is
   // cancelled on the server, whose word on it is then waited for.
   awaitable<void> more(bool write, const std::string& sql, Patience& patience);
   // Takes in what has come. False: the deadline has passed. Throws if the coroutine was cancelled.
