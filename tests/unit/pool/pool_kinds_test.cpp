@@ -233,6 +233,11 @@ awaitable<void> nest(Pool* pool, std::string* failure) {
   }
 }
 
+awaitable<void> note_task(Pool* pool, std::uint32_t* task) {
+  const Lease lease = co_await pool->acquire();
+  *task = current_task();
+}
+
 awaitable<void> take_all(Pool* pool) {
   const std::vector<Lease> first = co_await pool->acquire_many(2);
 }
@@ -256,6 +261,26 @@ TEST_CASE("a task that waits for what it holds learns both places, through every
   CHECK(failure.find("holds a connection of this pool itself, taken at") != std::string::npos);
   CHECK(failure.find("pool_kinds_test.cpp:") != failure.rfind("pool_kinds_test.cpp:"));
   CHECK(failure.find("nest") != std::string::npos);
+  CHECK(current_task() == 0);
+}
+
+TEST_CASE("who is served goes on in its own task, and who has none in none") {
+  PoolLoop t(sized(1));
+  t.pool().ready();
+  Caller& holder = t.leased();
+  const auto executor = task_executor(t.loop.get_executor());
+  std::uint32_t with_task = 0, without = 99;
+  int done = 0;
+  asio::co_spawn(executor, note_task(&t.pool(), &with_task), [&](std::exception_ptr) { ++done; });
+  asio::co_spawn(t.loop, note_task(&t.pool(), &without), [&](std::exception_ptr) { ++done; });
+  t.settle();
+  {
+    const task::Scope another(executor.id() + 1);
+    holder.lease.reset();
+    REQUIRE(t.run_until([&] { return done == 2; }));
+  }
+  CHECK(with_task == executor.id());
+  CHECK(without == 0);
   CHECK(current_task() == 0);
 }
 
