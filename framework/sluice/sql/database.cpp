@@ -133,9 +133,9 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
     running.succeeded();
     co_return rows;
   }
+  if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
   pool::Lease lease;
   if (known && known->sharing != Sharing::none && known->quick()) {
-    if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
     lease = source_->try_acquire(where);
     if (!lease) {
       Rows rows;
@@ -146,7 +146,6 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
       }
     }
   }
-  if (!lease && first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
   if (!lease) lease = co_await this->lease(overall, where);
   Session& session = session_of(lease);
   running.on(session);
