@@ -3,6 +3,7 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/mysql/inspector.hpp>
+#include <sluice/drivers/mysql/sharing.hpp>
 
 namespace sluice::mysql {
 namespace {
@@ -38,6 +39,8 @@ awaitable<std::unique_ptr<pool::Connection>> MysqlConnector::connect(Deadline de
 awaitable<void> MysqlConnector::ping(pool::Connection& connection, Deadline deadline) { return session_of(connection).ping(deadline); }
 
 awaitable<void> MysqlConnector::reset(pool::Connection& connection, Deadline deadline) { return session_of(connection).reset(deadline); }
+
+sql::Sharing MysqlConnector::sharing(std::string_view sql) const { return sharing_of(sql); }
 
 awaitable<pool::CloseResult> MysqlConnector::close(std::unique_ptr<pool::Connection> connection, Deadline deadline) noexcept {
   co_await close_session(session_of(*connection), deadline);

@@ -16,6 +16,7 @@ class MysqlConnector final : public sql::SqlConnector {
   // that (the janitor looks).
   awaitable<pool::CloseResult> close(std::unique_ptr<pool::Connection> connection, Deadline deadline) noexcept override;
   sql::Dialect dialect() const noexcept override { return sql::Dialect::mysql; }
+  sql::Sharing sharing(std::string_view sql) const override;
 
  private:
   Dialer dialer_;

@@ -129,6 +129,12 @@ awaitable<void> MysqlSession::limit_on_server(Deadline end, Deadline deadline, R
   reader_ = reader;
 }
 
+awaitable<void> MysqlSession::keep_to_reads(bool on, Deadline deadline) {
+  const std::string setting = on ? "SET SESSION tx_read_only = 1" : "SET SESSION tx_read_only = DEFAULT";
+  co_await text(setting, false, sql::Phase::execute, deadline);
+  reads_only_ = on;
+}
+
 // Errors do not say whether the transaction still is one; any answer that is none does.
 awaitable<void> MysqlSession::refresh_status() {
   const std::string nothing = "DO 0";

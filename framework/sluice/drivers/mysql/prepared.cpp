@@ -1,5 +1,7 @@
 // Prepared statements: preparing, running, reading, letting go.
 #include <sluice/drivers/mysql/exchange.hpp>
+#include <sluice/drivers/mysql/group.hpp>
+#include <sluice/drivers/mysql/sharing.hpp>
 
 #include <sluice/core/text.hpp>
 #include <sluice/sql/placeholders.hpp>
@@ -7,14 +9,12 @@
 #include <mysql.h>
 
 #include <algorithm>
-#include <array>
 
 namespace sluice::mysql {
 namespace {
 
 constexpr unsigned not_preparable = 1295;                      // ER_UNSUPPORTED_PS
 constexpr unsigned too_many_prepared = 1461;                   // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
-constexpr std::array<unsigned, 3> stale = {1243, 1615, 2030};  // no longer known, or its tables changed too much
 
 Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
 
@@ -54,6 +54,7 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
     if (!s) throw Error("out of memory");
     auto prepared = std::make_shared<Prepared>(sql, translated, s);
     prepared->plain = !leaves_state(sql, backslash_escapes());
+    prepared->read = prepared->plain && sharing_of(sql) == sql::Sharing::reads;
     int failed = 0;
     const std::string& sent = prepared->translated.sql;
     auto step = [&](int ready) {
@@ -115,7 +116,7 @@ MysqlSession::Execution MysqlSession::execution(const Prepared& prepared, Parame
 // A statement that the server has refused to execute: once more where its prepared form is stale, for then it did not run.
 awaitable<void> MysqlSession::execute_again(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline) {
   const Report why = report_of(prepared->handle);
-  if (std::find(stale.begin(), stale.end(), why.code) == stale.end()) fail(why, sql::Phase::execute, statement.sql);
+  if (!is_stale(why.code)) fail(why, sql::Phase::execute, statement.sql);
   unfinished_ = false;
   cache_.erase(statement.sql);
   co_await forget(prepared);
@@ -173,6 +174,7 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& p
   if (!limited_to(deadline, Reader::prompt)) co_await limit_on_server(deadline);
   prepared = cache_.find(sql);
   if (!prepared) prepared = co_await prepare(sql, deadline);
+  if (reads_only_ && !(prepared && prepared->read) && !in_transaction()) co_await keep_to_reads(false, deadline);
   if (!prepared) {
     sql::check_parameter_count(0, statement.parameters.size(), sql);
     note_state(prepared, sql);

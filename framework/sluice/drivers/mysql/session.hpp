@@ -38,6 +38,9 @@ class MysqlSession final : public sql::Session {
   awaitable<void> commit(Deadline deadline) override;
   awaitable<void> rollback(Deadline deadline) override;
   awaitable<std::unique_ptr<sql::RowSource>> open_stream(sql::Statement statement, Deadline deadline, Deadline overall) override;
+  // Of MariaDB; other servers refuse company. All members are reads: `chained` makes no difference.
+  awaitable<void> run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) override;
+  void hurry() noexcept override { wire_->wake(); }
   sql::Dialect dialect() const noexcept override { return sql::Dialect::mysql; }
   bool in_transaction() const noexcept override;
   bool idle() const noexcept override { return !running_ && !unfinished_; }
@@ -57,6 +60,7 @@ class MysqlSession final : public sql::Session {
  private:
   class Turn;
   class Stream;
+  class GroupTrip;
   using PreparedRef = std::shared_ptr<Prepared>;
   enum class Ended { no, rolled_back, committed };  // how a transaction of ours ended by itself
   enum class Reader { prompt, may_pause };          // of a statement's result
@@ -75,6 +79,8 @@ class MysqlSession final : public sql::Session {
   awaitable<void> limit_on_server(Deadline end, Deadline deadline, Reader reader);
   // The server's limit is near enough to what a statement until `end` wants, and the reader the same.
   bool limited_to(Deadline end, Reader reader) const noexcept;
+  // Whether the server takes writes outside of explicit transactions. The session stays read-only between groups of reads.
+  awaitable<void> keep_to_reads(bool on, Deadline deadline);
   awaitable<void> refresh_status();
   [[noreturn]] void fail(const Report& report, sql::Phase phase, const std::string& sql);
   [[noreturn]] void refuse_several(const std::string& sql);
@@ -111,6 +117,7 @@ class MysqlSession final : public sql::Session {
   Duration close_timeout_;
   Duration limit_;  // what the server ends statements after; 0: never
   Reader reader_ = Reader::prompt;  // whom the server expects
+  bool reads_only_ = false;         // what it was told last by keep_to_reads()
   std::uint64_t max_packet_;
   bool mariadb_;
   bool show_values_;

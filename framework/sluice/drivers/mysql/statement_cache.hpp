@@ -28,6 +28,7 @@ struct Prepared {
   Translated translated;
   st_mysql_stmt* handle;
   bool plain = false;  // it leaves nothing behind in the session
+  bool read = false;   // it may run in a session that is read-only
 };
 
 class StatementCache {

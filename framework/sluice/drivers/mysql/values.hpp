@@ -33,6 +33,7 @@ class Parameters {
   Parameters& operator=(const Parameters&) = delete;
 
   st_mysql_bind* bindings() noexcept;
+  std::vector<sql::Value> values() && noexcept { return std::move(values_); }
   std::size_t bytes() const noexcept { return bytes_; }  // about what travels
 
  private:

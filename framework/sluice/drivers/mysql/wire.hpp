@@ -22,6 +22,8 @@ class Wire {
 
   st_mysql* get() const noexcept { return connection_; }
   bool busy() const noexcept { return busy_; }
+  // Whoever waits looks again.
+  void wake() noexcept { watched_.wake(); }
 
   // Ends the stream in both directions: calls of the library fail from now on instead of waiting.
   void shut_down() noexcept;

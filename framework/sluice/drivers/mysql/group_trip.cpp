@@ -1,0 +1,268 @@
+// A group's way through the library: its statements are sent one after the other, then their answers are read.
+#include <sluice/core/text.hpp>
+#include <sluice/drivers/mysql/exchange.hpp>
+#include <sluice/drivers/mysql/group.hpp>
+#include <sluice/drivers/mysql/replies.hpp>
+#include <sluice/pool/statement_cancel.hpp>
+#include <sluice/sql/placeholders.hpp>
+
+#include <mysql.h>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace sluice::mysql {
+namespace {
+
+// So much travels before the first answer is read: less than the sockets hold, or a server that waits until its answer is read and a
+// sender that waits until its statement is taken would wait for each other.
+constexpr std::size_t most_ahead = 16 * 1024;
+constexpr std::size_t overhead = 64;  // of a statement, beside its parameters
+// How long past its deadline, or the group's patience, what runs may go on while the server is asked to end it.
+constexpr Duration cancel_patience = 2s;
+
+}  // namespace
+
+class MysqlSession::GroupTrip {
+ public:
+  using Outcome = sql::GroupMember::Outcome;
+
+  GroupTrip(MysqlSession& session, std::span<sql::GroupMember* const> members, Duration patience)
+      : session_(session), members_(members), prepared_(members.size()), patience_(members.size() == 1 ? Duration::max() : patience) {}
+
+  // Only MariaDB is known to read on while it answers.
+  void refuse_company() {
+    for (sql::GroupMember* member : members_) end(*member, Verdict{.outcome = Outcome::alone, .unfit = true});
+  }
+
+  // The session is read-only, and the server knows every statement; whose it does not take is failed.
+  awaitable<void> prepare() {
+    const Deadline until = latest();
+    // A longer limit does not harm: the group has its own patience.
+    if (session_.limit_ != Duration::zero() && (until.is_never() || session_.limit_ < until.remaining(Clock::now())))
+      co_await session_.limit_on_server(until, until, Reader::prompt);
+    if (!session_.reads_only_) co_await session_.keep_to_reads(true, until);
+    for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
+      sql::GroupMember& member = *members_[at];
+      const std::string& sql = member.statement.sql;
+      prepared_[at] = session_.cache_.find(sql);
+      std::exception_ptr failure;
+      try {
+        refuse_late(member.deadline, sql);
+        if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, member.deadline);
+        if (prepared_[at]) sql::check_parameter_count(prepared_[at]->translated.highest, member.statement.parameters.size(), sql);
+      } catch (const Error&) {
+        failure = std::current_exception();
+      }
+      if (failure)
+        fail(member, std::move(failure));
+      else if (!prepared_[at] || !prepared_[at]->read)
+        end(member, Verdict{.outcome = Outcome::alone, .unfit = true});
+    }
+  }
+
+  awaitable<void> send() {
+    replies_.emplace(session_.wire_->get());
+    replies_->send_only(true);
+    const Deadline until = Deadline::after(std::min<Duration>(patience_, cancel_patience));
+    std::size_t ahead = 0;
+    for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
+      sql::GroupMember& member = *members_[at];
+      if (member.outcome != Outcome::open) continue;
+      if (!prepared_[at]->handle) {  // the cache has no room for so many texts
+        end(member, Verdict{.outcome = Outcome::alone});
+        continue;
+      }
+      std::exception_ptr failure;
+      try {
+        Parameters parameters(std::move(member.statement.parameters), prepared_[at]->translated.order, member.statement.sql);
+        session_.check_size(parameters.bytes(), member.statement.sql);
+        const std::size_t size = parameters.bytes() + overhead;
+        if (ahead > 0 && ahead + size > most_ahead) {
+          end(member, Verdict{.outcome = Outcome::alone});
+        } else {
+          ahead += size;
+          co_await send(at, parameters, until);
+        }
+        member.statement.parameters = std::move(parameters).values();
+      } catch (const sql::SqlError&) {
+        failure = std::current_exception();
+      }
+      if (failure) fail(member, std::move(failure));
+    }
+    replies_->send_only(false);
+  }
+
+  awaitable<void> read() {
+    TimePoint since = Clock::now();
+    for (; answered_ < sent_.size() && !session_.broken; ++answered_) {
+      co_await answer(sent_[answered_], since);
+      since = Clock::now();
+    }
+    if (!session_.broken) session_.unfinished_ = false;
+  }
+
+  // Lets go of statements that are not kept.
+  awaitable<void> leave() {
+    replies_.reset();
+    for (const PreparedRef& prepared : prepared_) {
+      if (prepared && prepared->handle && !session_.broken && !session_.keeps(prepared)) co_await session_.forget(prepared);
+    }
+  }
+
+  // Nothing remains of who has no answer.
+  void settle() {
+    for (sql::GroupMember* member : members_) {
+      if (member->outcome == Outcome::open) end(*member, Verdict{.outcome = Outcome::again});
+    }
+  }
+
+ private:
+  static void end(sql::GroupMember& member, const Verdict& verdict) {
+    member.outcome = verdict.outcome;
+    member.unfit = verdict.unfit;
+    member.slow = verdict.slow;
+  }
+  static void fail(sql::GroupMember& member, std::exception_ptr failure) {
+    member.outcome = Outcome::failed;
+    member.failure = std::move(failure);
+  }
+
+  Deadline latest() const {
+    Deadline latest = members_.front()->deadline;
+    for (const sql::GroupMember* member : members_) {
+      if (member->deadline.is_never() || latest.is_never()) return Deadline();
+      latest = Deadline{std::max(latest.at, member->deadline.at)};
+    }
+    return latest;
+  }
+
+  // REQUIRES: the parameters are kept until it returns.
+  awaitable<void> send(std::size_t at, Parameters& parameters, Deadline until) {
+    Execution execute = session_.execution(*prepared_[at], parameters);
+    Call call = session_.start(execute);
+    while (!call.done()) {
+      const Wake wake = co_await call.wait(until);
+      if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+      if (wake == Wake::expired) {
+        session_.broken = true;
+        co_return;
+      }
+      call.go_on();
+    }
+    if (!execute.failed)
+      sent_.push_back(at);
+    else
+      session_.broken = true;  // by the library: the server has not been heard yet
+  }
+
+  awaitable<void> answer(std::size_t at, TimePoint since) {
+    sql::GroupMember& member = *members_[at];
+    MYSQL_STMT* const s = prepared_[at]->handle;
+    const TimePoint parted = patience_ > TimePoint::max() - since ? TimePoint::max() : since + patience_;
+    Deadline word;
+    bool asked = false;
+    {
+      my_bool failed = 0;
+      auto step = [&](int ready) { return replies_->read(s, failed, ready); };
+      Call call = session_.start(step);
+      while (!call.done()) {
+        const Deadline until = asked ? word : earlier(member.deadline, session_.cancel ? Deadline{parted} : Deadline());
+        const Wake wake = co_await call.wait(until);
+        if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+        if (wake == Wake::ready) {
+          call.go_on();
+        } else if (asked) {
+          session_.broken = true;  // the server does not answer: the end of the connection tells it
+          expire(member);
+          co_return;
+        } else {
+          asked = cancelled_ = true;
+          word = Deadline::after(std::min<Duration>(session_.close_timeout_, cancel_patience));
+          if (session_.cancel) pool::StatementCancel(*session_.cancel).ask();
+        }
+      }
+      take(at, failed != 0, asked);
+    }
+    if (asked && !session_.broken) co_await session_.settle_cancel(word);
+  }
+
+  void expire(sql::GroupMember& member) {
+    if (!member.deadline.passed(Clock::now())) return end(member, Verdict{.outcome = Outcome::alone, .slow = true});
+    fail(member, std::make_exception_ptr(TimedOut("the statement did not end before its deadline, and the server did not end it in time: " +
+                                                  sql::shorten(member.statement.sql))));
+  }
+
+  // The answer that the library has read.
+  void take(std::size_t at, bool failed, bool asked) {
+    sql::GroupMember& member = *members_[at];
+    const std::string& sql = member.statement.sql;
+    MYSQL_STMT* const s = prepared_[at]->handle;
+    if (failed) return refused(member, {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}, asked);
+    if (mysql_stmt_more_results(s) || mysql_stmt_field_count(s) == 0) {  // not what a read gives
+      session_.broken = true;
+      return;
+    }
+    try {
+      auto set = std::make_shared<sql::ResultSet>();
+      RowReader reader(s);
+      session_.take_rows(*prepared_[at], reader, *set, sql);
+      member.rows = sql::Rows(std::move(set));
+      member.outcome = Outcome::done;
+    } catch (const sql::SqlError&) {
+      fail(member, std::current_exception());
+    }
+  }
+
+  void refused(sql::GroupMember& member, const Report& why, bool asked) {
+    // What the library itself does not understand leaves the connection in disorder.
+    if (is_lost(why.code) || why.code == 0 || (why.code >= 2000 && why.code < 3000 && !is_stale(why.code))) {
+      session_.broken = true;
+      return;
+    }
+    const Refusal refusal{.code = why.code, .expired = member.deadline.passed(Clock::now()), .cancelled = cancelled_, .cancel_meant = asked};
+    const Verdict verdict = mysql::verdict(refusal);
+    end(member, verdict);
+    if (is_stale(why.code)) session_.cache_.erase(member.statement.sql);
+    if (verdict.outcome != Outcome::failed) return;
+    const std::string& sql = member.statement.sql;
+    member.failure = verdict.late ? std::make_exception_ptr(TimedOut("the statement did not end before its deadline and was ended on the server: " +
+                                                                     sql::shorten(sql)))
+                                  : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
+  }
+
+  MysqlSession& session_;
+  std::span<sql::GroupMember* const> members_;
+  std::vector<PreparedRef> prepared_;  // of each member
+  const Duration patience_;
+  std::optional<Replies> replies_;
+  std::vector<std::size_t> sent_;  // members, in the order of the answers
+  std::size_t answered_ = 0;       // so many of them
+  bool cancelled_ = false;         // the janitor was asked to end what runs
+};
+
+awaitable<void> MysqlSession::run_group(std::span<sql::GroupMember* const> members, bool, Duration patience) {
+  GroupTrip trip(*this, members, patience);  // before the turn: statements that are not kept are freed after it
+  const Turn turn(*this, members.front()->statement.sql);
+  if (!mariadb_) {
+    trip.refuse_company();
+    co_return;
+  }
+  std::exception_ptr failure;
+  try {
+    co_await trip.prepare();
+    if (!broken) co_await trip.send();
+    if (!broken) co_await trip.read();
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  co_await trip.leave();
+  if (failure && !broken) std::rethrow_exception(std::exchange(failure, nullptr));
+  trip.settle();
+}
+
+}  // namespace sluice::mysql
