@@ -68,6 +68,7 @@ class MysqlSession::GroupTrip {
   awaitable<void> send() {
     replies_.emplace(session_.wire_->get());
     replies_->send_only(true);
+    session_.wire_->hold_back(true);
     const Deadline until = Deadline::after(std::min<Duration>(patience_, cancel_patience));
     std::size_t ahead = 0;
     for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
@@ -94,6 +95,7 @@ class MysqlSession::GroupTrip {
       }
       if (failure) fail(member, std::move(failure));
     }
+    session_.wire_->hold_back(false);
     replies_->send_only(false);
   }
 

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <mysql.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -26,6 +28,11 @@ Wire::~Wire() {
   shut_down();
   mysql_close(connection_);
   ::ERR_clear_error();
+}
+
+void Wire::hold_back(bool on) noexcept {
+  const int value = on ? 1 : 0;
+  ::setsockopt(watched_.native(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);  // a Unix socket has none, and sends at once
 }
 
 void Wire::shut_down() noexcept {

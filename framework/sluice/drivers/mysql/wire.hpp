@@ -25,6 +25,8 @@ class Wire {
   // Whoever waits looks again.
   void wake() noexcept { watched_.wake(); }
 
+  // From now on what is sent waits for more of it; until it is told otherwise, which lets all of it go.
+  void hold_back(bool on) noexcept;
   // Ends the stream in both directions: calls of the library fail from now on instead of waiting.
   void shut_down() noexcept;
   // Says goodbye, frees the handle, and waits for the server's end of stream. True: seen. The server's slot is taken a little
