@@ -1,5 +1,6 @@
 // How a session talks: suspended calls, deadlines, statements as text.
 #include <sluice/drivers/mysql/exchange.hpp>
+#include <sluice/drivers/mysql/group.hpp>
 
 #include <sluice/core/text.hpp>
 #include <sluice/pool/statement_cancel.hpp>
@@ -133,6 +134,10 @@ awaitable<void> MysqlSession::keep_to_reads(bool on, Deadline deadline) {
   const std::string setting = on ? "SET SESSION tx_read_only = 1" : "SET SESSION tx_read_only = DEFAULT";
   co_await text(setting, false, sql::Phase::execute, deadline);
   reads_only_ = on;
+}
+
+bool MysqlSession::is_our_mark(const Report& report) const noexcept {
+  return reads_only_ && is_write_refused(report.code) && !in_transaction();
 }
 
 // Errors do not say whether the transaction still is one; any answer that is none does.

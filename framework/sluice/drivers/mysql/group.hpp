@@ -28,10 +28,13 @@ struct Verdict {
 // Its prepared form is no longer known, or its tables changed too much: it did not run.
 constexpr bool is_stale(unsigned code) noexcept { return code == 1243 || code == 1615 || code == 2030; }
 
+// Of a session that is read-only.
+constexpr bool is_write_refused(unsigned code) noexcept { return code == 1792; }
+
 constexpr Verdict verdict(const Refusal& refusal) noexcept {
   using Outcome = sql::GroupMember::Outcome;
-  constexpr unsigned read_only = 1792, interrupted = 1317, too_long = 1969;
-  if (refusal.code == read_only) return {.outcome = Outcome::alone, .unfit = true};
+  constexpr unsigned interrupted = 1317, too_long = 1969;
+  if (is_write_refused(refusal.code)) return {.outcome = Outcome::alone, .unfit = true};
   if (is_stale(refusal.code)) return {.outcome = Outcome::alone};
   const bool ours = (refusal.code == interrupted && refusal.cancelled) || refusal.code == too_long;
   if (!ours) return {};

@@ -51,16 +51,20 @@ class MysqlSession::GroupTrip {
       const std::string& sql = member.statement.sql;
       prepared_[at] = session_.cache_.find(sql);
       std::exception_ptr failure;
+      bool writes = false;
       try {
         refuse_late(member.deadline, sql);
-        if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, member.deadline);
+        if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, member.deadline, Company::reads);
         if (prepared_[at]) sql::check_parameter_count(prepared_[at]->translated.highest, member.statement.parameters.size(), sql);
+      } catch (const sql::SqlError& e) {
+        failure = std::current_exception();
+        writes = is_write_refused(static_cast<unsigned>(e.native_code()));
       } catch (const Error&) {
         failure = std::current_exception();
       }
-      if (failure)
+      if (failure && !writes)
         fail(member, std::move(failure));
-      else if (!prepared_[at] || !prepared_[at]->read)
+      else if (writes || !prepared_[at] || !prepared_[at]->read)
         end(member, Verdict{.outcome = Outcome::alone, .unfit = true});
     }
   }
@@ -74,7 +78,7 @@ class MysqlSession::GroupTrip {
     for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
       sql::GroupMember& member = *members_[at];
       if (member.outcome != Outcome::open) continue;
-      if (!prepared_[at]->handle) {  // the cache has no room for so many texts
+      if (!prepared_[at]->handle) {  // the server had no room for so many
         end(member, Verdict{.outcome = Outcome::alone});
         continue;
       }

@@ -43,18 +43,23 @@ void MysqlSession::check_size(std::size_t bytes, const std::string& sql) const {
 
 // From the cache, or prepared now (and kept, if there is room at all). Null: the server cannot prepare such statements. Whoever looks
 // into the cache first saves a coroutine.
-awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sql, Deadline deadline) {
+awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sql, Deadline deadline, Company company) {
   if (PreparedRef known = cache_.find(sql)) co_return known;
   MYSQL* const m = wire_->get();
   Translated translated = translate(sql, backslash_escapes());
   check_size(translated.sql.size(), sql);
-  if (PreparedRef victim = cache_.take_victim()) co_await forget(victim);
+  const bool plain = !leaves_state(sql, backslash_escapes());
+  bool read = plain && sharing_of(sql) == sql::Sharing::reads;
+  // The server refuses already to prepare what writes.
+  if (!read && reads_only_ && !in_transaction()) co_await keep_to_reads(false, deadline);
+  // One that a group has in its hands is the group's to let go.
+  if (PreparedRef victim = cache_.take_victim(); victim && victim.use_count() == 1) co_await forget(victim);
   for (bool again : {true, false}) {
     MYSQL_STMT* const s = mysql_stmt_init(m);
     if (!s) throw Error("out of memory");
     auto prepared = std::make_shared<Prepared>(sql, translated, s);
-    prepared->plain = !leaves_state(sql, backslash_escapes());
-    prepared->read = prepared->plain && sharing_of(sql) == sql::Sharing::reads;
+    prepared->plain = plain;
+    prepared->read = read;
     int failed = 0;
     const std::string& sent = prepared->translated.sql;
     auto step = [&](int ready) {
@@ -79,6 +84,13 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
       co_await forget(prepared);
       if (why.code == not_preparable) co_return nullptr;
       while (PreparedRef one = cache_.take_last()) co_await forget(one);
+      continue;
+    }
+    if (company == Company::none && again && is_our_mark(why)) {
+      unfinished_ = false;
+      co_await forget(prepared);
+      co_await keep_to_reads(false, deadline);
+      read = false;
       continue;
     }
     fail(why, sql::Phase::prepare, sql);
@@ -113,14 +125,22 @@ MysqlSession::Execution MysqlSession::execution(const Prepared& prepared, Parame
   return Execution{s};
 }
 
-// A statement that the server has refused to execute: once more where its prepared form is stale, for then it did not run.
+// A statement that the server has refused to execute: once more where its prepared form is stale, or it writes where its words do not
+// show it and the session is still read-only for those before it. In both cases nothing of it remains.
 awaitable<void> MysqlSession::execute_again(PreparedRef& prepared, const sql::Statement& statement, Parameters& parameters, Deadline deadline) {
   const Report why = report_of(prepared->handle);
-  if (!is_stale(why.code)) fail(why, sql::Phase::execute, statement.sql);
-  unfinished_ = false;
-  cache_.erase(statement.sql);
-  co_await forget(prepared);
-  prepared = co_await prepare(statement.sql, deadline);
+  if (is_our_mark(why)) {
+    unfinished_ = false;
+    prepared->read = false;
+    co_await keep_to_reads(false, deadline);
+  } else if (is_stale(why.code)) {
+    unfinished_ = false;
+    cache_.erase(statement.sql);
+    co_await forget(prepared);
+    prepared = co_await prepare(statement.sql, deadline);
+  } else {
+    fail(why, sql::Phase::execute, statement.sql);
+  }
   if (!prepared) fail(why, sql::Phase::execute, statement.sql);
   Execution step = execution(*prepared, parameters);
   Call call = start(step);
@@ -174,7 +194,7 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& p
   if (!limited_to(deadline, Reader::prompt)) co_await limit_on_server(deadline);
   prepared = cache_.find(sql);
   if (!prepared) prepared = co_await prepare(sql, deadline);
-  if (reads_only_ && !(prepared && prepared->read) && !in_transaction()) co_await keep_to_reads(false, deadline);
+  if (reads_only_ && prepared && !prepared->read && !in_transaction()) co_await keep_to_reads(false, deadline);
   if (!prepared) {
     sql::check_parameter_count(0, statement.parameters.size(), sql);
     note_state(prepared, sql);

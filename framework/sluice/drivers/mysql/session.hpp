@@ -81,13 +81,16 @@ class MysqlSession final : public sql::Session {
   bool limited_to(Deadline end, Reader reader) const noexcept;
   // Whether the server takes writes outside of explicit transactions. The session stays read-only between groups of reads.
   awaitable<void> keep_to_reads(bool on, Deadline deadline);
+  // A write that was refused because of that.
+  bool is_our_mark(const Report& report) const noexcept;
   awaitable<void> refresh_status();
   [[noreturn]] void fail(const Report& report, sql::Phase phase, const std::string& sql);
   [[noreturn]] void refuse_several(const std::string& sql);
   Report report() const;
 
   // prepared.cpp
-  awaitable<PreparedRef> prepare(const std::string& sql, Deadline deadline);
+  enum class Company { none, reads };
+  awaitable<PreparedRef> prepare(const std::string& sql, Deadline deadline, Company company = Company::none);
   awaitable<void> forget(PreparedRef prepared);
   struct Execution {
     st_mysql_stmt* statement;
