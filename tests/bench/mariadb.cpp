@@ -1,4 +1,5 @@
-// Point selects of many coroutines over 8 connections on one loop, beside sysbench with 8 threads on the same private MariaDB:
+// Point selects of many coroutines over 8 connections on one loop, in groups and (pipeline: off) each on a connection of its own, beside
+// sysbench with 8 threads on the same private MariaDB:
 //
 //   bench_mariadb [pairs] [seconds]
 #include <bench/command.hpp>
@@ -37,14 +38,20 @@ int main(int argc, char** argv) {
   if (prepared.find("Creating a secondary index") == std::string::npos) throw std::runtime_error("sysbench: " + prepared);
   const std::string version = output_of("sysbench --version");
   std::printf("# %s; %u connections, %d coroutines on one loop, %d s each\n", version.substr(0, version.find('\n')).c_str(), connections, coroutines, seconds);
-  SqlLoad ours(server.url(), rows);
+  const std::string select = "SELECT c FROM sbtest1 WHERE id = $1";
   const auto theirs = [&] {
     const std::string out = sysbench(server, "--threads=8 --rand-type=uniform --time=" + std::to_string(seconds) + " run");
     const std::size_t at = out.find("queries:");
     if (at == std::string::npos) throw std::runtime_error("sysbench: " + out);
     return std::atof(out.c_str() + out.find('(', at) + 1);
   };
-  const Pairs p = take_turns(
-      pairs, [&] { return ours.run("SELECT c FROM sbtest1 WHERE id = $1", seconds); }, theirs);
-  report("mariadb.point_selects", p, "/s", "× sysbench oltp_point_select with 8 threads", at_least(0.8, p.ratio()));
+  const std::string of = "× sysbench oltp_point_select with 8 threads";
+  {
+    SqlLoad ours(server.url(), rows);
+    const Pairs p = take_turns(pairs, [&] { return ours.run(select, seconds); }, theirs);
+    report("mariadb.point_selects", p, "/s", of, at_least(0.8, p.ratio()));
+  }
+  SqlLoad ours(server.url(), rows, config::Pipeline::off);
+  const Pairs p = take_turns(pairs, [&] { return ours.run(select, seconds); }, theirs);
+  report("mariadb.off", p, "/s", of);
 }

@@ -450,8 +450,8 @@ constexpr Option option_table[] = {
     {.name = "pools.<name>.pipeline",
      .type = Type::choice,
      .access = bind<&Config::pools, &Pool::pipeline>,
-     .doc = "PostgreSQL: what may travel together on one connection when none is free. reads: plain SELECTs, in a read-only transaction that the "
-            "server enforces. all: other single statements too, each in a transaction of its own. off: nothing.",
+     .doc = "PostgreSQL and MariaDB: what may travel together on one connection when none is free. reads: plain SELECTs, read-only by the server's "
+            "own word. all: on PostgreSQL other single statements too, each in a transaction of its own. off: nothing.",
      .choices = names<Pipeline>},
     {.name = "pools.<name>.pipeline_group",
      .type = Type::integer,

@@ -200,7 +200,7 @@ constexpr ForeignOption cassandra_options[] = {
     {"failover.maxRetries", "", "pool::RetryLoop", C::code, "", retried},
     {"failover.retryDelay", "ms", "pool::RetryLoop", C::code, "", retried},
     {"backoffMultiplier", "", "", C::none, "", exponential},
-    {"enableBatching", "", "pools.<name>.pipeline", C::same, "true=all false=off", "on PostgreSQL; statements that find no connection free travel in groups"},
+    {"enableBatching", "", "pools.<name>.pipeline", C::same, "true=all false=off", "on PostgreSQL and MariaDB; statements that find no connection free travel in groups"},
     {"batchSize", "", "pools.<name>.pipeline_group", C::same, "", "the most statements of a group"},
     {"batchTimeout", "ms", "", C::none, "", "a group leaves as soon as a connection is free: nothing waits for it to fill"},
     {"autoDiscovery", "", "", C::none, "", discovered},

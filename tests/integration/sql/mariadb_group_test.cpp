@@ -72,6 +72,14 @@ awaitable<void> check_whole(MysqlSession& s) {
   CHECK(rows[0][1].as<int>() == 0);
 }
 
+// The group runs beside the test.
+void start(const asio::any_io_executor& executor, awaitable<void> group, bool& ended) {
+  asio::co_spawn(executor, std::move(group), [&ended](const std::exception_ptr& failure) {
+    CHECK_FALSE(failure);
+    ended = true;
+  });
+}
+
 // Lets the loop turn until the condition holds. REQUIRES: `holds` is named before.
 template <class Condition>
 awaitable<void> until(const Condition& holds) {
@@ -102,10 +110,8 @@ TEST_CASE("MariaDB: the statements of a group are with the server before the fir
       group.all.front().statement = sql::make_statement("SELECT SLEEP($1)", 0.5);
       const std::uint64_t before = relay.totals().to_server;
       bool ended = false;
-      asio::co_spawn(co_await asio::this_coro::executor, group.run(s), [&ended](const std::exception_ptr& failure) {
-        CHECK_FALSE(failure);
-        ended = true;
-      });
+      const auto executor = co_await asio::this_coro::executor;
+      start(executor, group.run(s), ended);
       const auto sleeping = [&] { return sleeps(s.session); };
       co_await until(sleeping);
       const std::uint64_t sent = relay.totals().to_server - before;
@@ -178,7 +184,9 @@ TEST_CASE("MariaDB: a session is read-only while reads share it, by the server's
     CHECK(mariadb().query("SELECT COUNT(*) FROM written")[0][0] == "2");
     mariadb().query("TRUNCATE written");
     // In a transaction that its user made read-only it is refused like any write.
-    co_await s.begin({.read_only = true}, Deadline::after(scaled(10s)));
+    sql::TransactionOptions reading;
+    reading.read_only = true;
+    co_await s.begin(reading, Deadline::after(scaled(10s)));
     const sql::SqlError refused = co_await error_of(s, "SELECT v FROM innocent");
     CHECK(refused.native_code() == 1792);
     co_await s.rollback(Deadline::after(scaled(10s)));
@@ -193,7 +201,7 @@ TEST_CASE("MariaDB: a session is read-only while reads share it, by the server's
     co_await query(s, "INSERT INTO written VALUES (3)");
     CHECK(mariadb().status("Com_set_option") == settings + 1);
     co_await group.run(s);
-    co_await s.begin({}, Deadline::after(scaled(10s)));
+    co_await s.begin(sql::TransactionOptions(), Deadline::after(scaled(10s)));
     co_await query(s, "INSERT INTO written VALUES (4)");
     co_await s.commit(Deadline::after(scaled(10s)));
     co_await group.run(s);
@@ -336,10 +344,7 @@ TEST_CASE("MariaDB: past the group's patience or its own deadline, what runs is 
       const sql::GroupMember& after = group.add("SELECT 2");
       if (late) slow.deadline = Deadline::after(100ms);
       bool ended = false;
-      asio::co_spawn(loop.context(), group.run(*s, late ? Duration(20s) : Duration(50ms)), [&ended](const std::exception_ptr& failure) {
-        CHECK_FALSE(failure);
-        ended = true;
-      });
+      start(loop.context().get_executor(), group.run(*s, late ? Duration(20s) : Duration(50ms)), ended);
       pool::StatementCancel request(word);
       const auto is_asked = [&] { return request.is_asked(); };
       co_await until(is_asked);
@@ -374,7 +379,8 @@ TEST_CASE("MariaDB: a KILL QUERY of somebody else is an error of the statement t
     const sql::GroupMember& hit = group.add("SELECT SLEEP($1) FROM seq_1_to_2", 60.0);
     const sql::GroupMember& after = group.add("SELECT 2");
     bool ended = false;
-    asio::co_spawn(co_await asio::this_coro::executor, group.run(s), [&ended](const std::exception_ptr&) { ended = true; });
+    const auto executor = co_await asio::this_coro::executor;
+    start(executor, group.run(s), ended);
     const auto sleeping = [&] { return sleeps(s.session); };
     co_await until(sleeping);
     mariadb().query("KILL QUERY " + std::to_string(s.session));
@@ -396,10 +402,8 @@ TEST_CASE("MariaDB: reads whose connection is lost leave nothing and may run aga
     const sql::GroupMember& sleeping = group.add("SELECT SLEEP($1)", 60.0);
     const sql::GroupMember& after = group.add("SELECT $1", std::string("kept"));
     bool ended = false;
-    asio::co_spawn(co_await asio::this_coro::executor, group.run(s), [&ended](const std::exception_ptr& failure) {
-      CHECK_FALSE(failure);
-      ended = true;
-    });
+    const auto executor = co_await asio::this_coro::executor;
+    start(executor, group.run(s), ended);
     const auto asleep = [&] { return sleeps(s.session); };
     co_await until(asleep);
     mariadb().query("KILL " + std::to_string(s.session));
