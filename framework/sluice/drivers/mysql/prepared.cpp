@@ -51,7 +51,7 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
   const bool plain = !leaves_state(sql, backslash_escapes());
   bool read = plain && sharing_of(sql) == sql::Sharing::reads;
   // The server refuses already to prepare what writes.
-  if (!read && reads_only_ && !in_transaction()) co_await keep_to_reads(false, deadline);
+  if (!read && reads_only_) co_await keep_to_reads(false, deadline);
   // One that a group has in its hands is the group's to let go.
   if (PreparedRef victim = cache_.take_victim(); victim && victim.use_count() == 1) co_await forget(victim);
   for (bool again : {true, false}) {
@@ -194,7 +194,7 @@ awaitable<std::shared_ptr<sql::ResultSet>> MysqlSession::run_once(PreparedRef& p
   if (!limited_to(deadline, Reader::prompt)) co_await limit_on_server(deadline);
   prepared = cache_.find(sql);
   if (!prepared) prepared = co_await prepare(sql, deadline);
-  if (reads_only_ && prepared && !prepared->read && !in_transaction()) co_await keep_to_reads(false, deadline);
+  if (reads_only_ && prepared && !prepared->read) co_await keep_to_reads(false, deadline);
   if (!prepared) {
     sql::check_parameter_count(0, statement.parameters.size(), sql);
     note_state(prepared, sql);

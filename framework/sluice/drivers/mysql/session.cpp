@@ -105,7 +105,7 @@ awaitable<void> MysqlSession::run_script(std::string sql, Deadline deadline) {
   note_state(nullptr, sql);
   check_size(sql.size(), sql);
   co_await limit_on_server(deadline);
-  if (reads_only_ && !in_transaction()) co_await keep_to_reads(false, deadline);
+  if (reads_only_) co_await keep_to_reads(false, deadline);
   co_await switch_scripts(true, deadline);
   std::exception_ptr failure;
   try {

@@ -79,7 +79,8 @@ class MysqlSession final : public sql::Session {
   awaitable<void> limit_on_server(Deadline end, Deadline deadline, Reader reader);
   // The server's limit is near enough to what a statement until `end` wants, and the reader the same.
   bool limited_to(Deadline end, Reader reader) const noexcept;
-  // Whether the server takes writes outside of explicit transactions. The session stays read-only between groups of reads.
+  // Whether the server takes writes outside of explicit transactions. The session stays read-only between groups of reads; whatever may write
+  // takes the mark away first, in a transaction too: DDL and its like end that, and run outside of it.
   awaitable<void> keep_to_reads(bool on, Deadline deadline);
   // A write that was refused because of that.
   bool is_our_mark(const Report& report) const noexcept;

@@ -41,7 +41,7 @@ class MysqlSession::Stream final : public sql::RowSource {
       if (!prepared_)
         throw sql::SqlError(sql::Phase::prepare, sql::Class::other, "0A000", 1295, "this statement cannot be streamed: " + sql::shorten(sql_),
                             sql::shorten(sql_));
-      if (session_.reads_only_ && !prepared_->read && !session_.in_transaction()) co_await session_.keep_to_reads(false, deadline);
+      if (session_.reads_only_ && !prepared_->read) co_await session_.keep_to_reads(false, deadline);
       sql::check_parameter_count(prepared_->translated.highest, statement.parameters.size(), sql_);
       Parameters parameters(std::move(statement.parameters), prepared_->translated.order, sql_);
       session_.check_size(parameters.bytes(), sql_);
