@@ -31,7 +31,17 @@ struct Members {
       member.outcome = Outcome::open;
       pointers.push_back(&member);
     }
-    co_await on.run_group(pointers, false, scaled(patience));
+    std::exception_ptr failure;
+    try {
+      co_await on.run_group(pointers, false, scaled(patience));
+    } catch (const Error&) {
+      failure = std::current_exception();
+    }
+    for (sql::GroupMember& member : all) {
+      if (member.outcome != Outcome::open) continue;
+      member.outcome = Outcome::failed;  // as whoever runs a group does
+      member.failure = failure;
+    }
   }
 };
 
@@ -53,11 +63,6 @@ bool timed_out(const sql::GroupMember& member) {
   } catch (const std::exception&) {
   }
   return false;
-}
-
-bool sleeps(std::uint64_t thread) {
-  const auto sessions = mariadb().sessions();
-  return std::any_of(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) { return s.id == thread && s.info.find("SLEEP") != s.info.npos; });
 }
 
 // It can do whatever it could before: also write.
@@ -97,25 +102,26 @@ awaitable<void> until(const Condition& holds) {
 
 TEST_CASE("MariaDB: the statements of a group are with the server before the first one is answered, and each gets its own answer") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   for (const char* tls : {"disable", "require"}) {
     CAPTURE(tls);
     Relay relay(static_cast<std::uint16_t>(mariadb().port()));
     MysqlClient client("mysql://app:secret@127.0.0.1:" + std::to_string(relay.port()) + "/app?sslmode=" + tls);
     with_mysql(client, [&](MysqlSession& s) -> awaitable<void> {
       Members group;
-      group.add("SELECT SLEEP($1)", 0.0);
+      group.add(nap_there, 0);
       for (int i = 1; i < 8; ++i) group.add("SELECT $1, 'a'", i);
       co_await group.run(s);  // everything is prepared now
       for (const sql::GroupMember& member : group.all) REQUIRE(member.outcome == Outcome::done);
-      group.all.front().statement = sql::make_statement("SELECT SLEEP($1)", 0.5);
+      group.all.front().statement = sql::make_statement(nap_there, 500);
       const std::uint64_t before = relay.totals().to_server;
       bool ended = false;
       const auto executor = co_await asio::this_coro::executor;
       start(executor, group.run(s), ended);
-      const auto sleeping = [&] { return sleeps(s.session); };
+      const auto sleeping = [&] { return naps(s.session) == 1; };
       co_await until(sleeping);
       const std::uint64_t sent = relay.totals().to_server - before;
-      CHECK(sleeps(s.session));  // still
+      CHECK(naps(s.session) == 1);  // still
       CHECK(sent > 8 * 20);
       const auto over = [&] { return ended; };
       co_await until(over);
@@ -285,6 +291,7 @@ TEST_CASE("MariaDB: large parameters do not travel behind a result that nobody r
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     const std::string large(3'000'000, 'x');
     Members group;
+    group.add("SELECT $1, REPEAT('y', 2000000)", large);
     group.add("SELECT $1, REPEAT('y', 2000000)", std::string("small"));
     for (int i = 0; i < 4; ++i) group.add("SELECT $1, REPEAT('y', 2000000)", large);
     group.add("SELECT $1, REPEAT('y', 2000000)", std::string("small"));
@@ -326,8 +333,54 @@ TEST_CASE("MariaDB: rows of all kinds, none, and many, side by side") {
   });
 }
 
+TEST_CASE("MariaDB: the same statement many times in a group: each caller gets his own rows, and no more of them") {
+  if (!MariaDbServer::require()) return;
+  MysqlClient client;
+  with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
+    for (int round = 0; round < 3; ++round) {
+      Members group;
+      for (const int rows : {1, 0, 3, 0, 2, 2, 0}) group.add("SELECT seq, REPEAT('x', 200) FROM seq_1_to_3 WHERE seq <= $1", rows);
+      co_await group.run(s);
+      for (const sql::GroupMember& member : group.all) {
+        REQUIRE(member.outcome == Outcome::done);
+        const auto rows = static_cast<std::size_t>(std::get<std::int64_t>(member.statement.parameters[0]));
+        REQUIRE(member.rows.size() == rows);
+        for (std::size_t i = 0; i < rows; ++i) CHECK(member.rows[i][0].as<std::size_t>() == i + 1);
+      }
+    }
+    co_await check_whole(s);
+  });
+}
+
+TEST_CASE("MariaDB: what ends its transaction is not refused because reads shared the connection before") {
+  if (!MariaDbServer::require()) return;
+  mariadb().query("CREATE OR REPLACE TABLE kept (i INT) ENGINE=InnoDB");
+  mariadb().query("CREATE OR REPLACE PROCEDURE commit_and_write() BEGIN COMMIT; INSERT INTO kept VALUES (2); END");
+  MysqlClient client;
+  with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
+    for (const char* ending : {"CREATE OR REPLACE TABLE made_in_between (i INT)", "TRUNCATE made_in_between", "CALL commit_and_write()"}) {
+      CAPTURE(ending);
+      mariadb().query("DELETE FROM kept");
+      Members group;
+      group.add("SELECT 1");
+      group.add("SELECT 2");
+      co_await group.run(s);
+      const sql::TransactionOptions usual;
+      co_await s.begin(usual, Deadline::after(scaled(10s)));
+      co_await query(s, "INSERT INTO kept VALUES (1)");
+      co_await query(s, ending);
+      co_await s.commit(Deadline::after(scaled(10s)));
+      const bool called = std::string_view(ending).starts_with("CALL");
+      CHECK(mariadb().query("SELECT COUNT(*) FROM kept")[0][0] == (called ? "2" : "1"));
+    }
+    co_await s.reset(Deadline::after(scaled(10s)));
+    co_await check_whole(s);
+  });
+}
+
 TEST_CASE("MariaDB: past the group's patience or its own deadline, what runs is ended by the janitor, and its neighbours are served") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   MysqlClient client;
   Loop loop;
   loop.run([&]() -> awaitable<void> {
@@ -340,7 +393,7 @@ TEST_CASE("MariaDB: past the group's patience or its own deadline, what runs is 
       CAPTURE(late);
       Members group;
       const sql::GroupMember& before = group.add("SELECT 1");
-      sql::GroupMember& slow = group.add("SELECT SLEEP($1) FROM seq_1_to_2", 60.0);
+      sql::GroupMember& slow = group.add(nap_there, 60000);
       const sql::GroupMember& after = group.add("SELECT 2");
       if (late) slow.deadline = Deadline::after(100ms);
       bool ended = false;
@@ -371,17 +424,101 @@ TEST_CASE("MariaDB: past the group's patience or its own deadline, what runs is 
   loop.check_responsive();
 }
 
+TEST_CASE("MariaDB: many slow statements, and one that waits already to be prepared, hold their neighbours up for little more than the patience") {
+  if (!MariaDbServer::require()) return;
+  make_naps();
+  mariadb().query("CREATE OR REPLACE TABLE altered (i INT) ENGINE=InnoDB");
+  MysqlClient client;
+  Loop loop;
+  loop.run([&]() -> awaitable<void> {
+    std::unique_ptr<MysqlSession> s = co_await client.connect();
+    std::unique_ptr<MysqlSession> other = co_await client.connect();
+    const auto inspector = mysql_inspector();
+    co_await inspector->open(Deadline::after(scaled(10s)));
+    std::atomic<std::uint32_t> word{0};
+    s->cancel = &word;
+    bool over = false, gone = false;
+    const auto janitor = [&]() -> awaitable<void> {
+      asio::steady_timer timer(loop.context());
+      pool::StatementCancel request(word);
+      while (!over) {
+        if (request.take()) {
+          co_await inspector->cancel(s->session, s->session_birth, Deadline::after(scaled(5s)));
+          request.done();
+        }
+        timer.expires_after(1ms);
+        co_await timer.async_wait(use_awaitable);
+      }
+      gone = true;
+    };
+    start(loop.context().get_executor(), janitor(), gone);
+    {
+      Members group;
+      for (int i = 0; i < 6; ++i) group.add(nap_there, 60000);
+      const sql::GroupMember& quick = group.add("SELECT 7");
+      const TimePoint began = Clock::now();
+      co_await group.run(*s, 50ms);
+      CHECK(Clock::now() - began < scaled(1500ms));
+      CHECK(group.all.front().outcome == Outcome::alone);
+      CHECK(group.all.front().slow);
+      for (const sql::GroupMember& member : group.all) {
+        if (&member == &group.all.front() || &member == &quick) continue;
+        CHECK(member.outcome == Outcome::again);
+        CHECK_FALSE(member.slow);
+      }
+      CHECK((quick.outcome == Outcome::done || quick.outcome == Outcome::again));
+      co_await check_whole(*s);
+    }
+    // ALTER waits for a reader, and whoever comes after waits for ALTER.
+    co_await query(*s, "SELECT 5");
+    mariadb().query("BEGIN");
+    mariadb().query("SELECT * FROM altered");
+    bool altered = false;
+    const auto alter = [&]() -> awaitable<void> { co_await query(*other, "ALTER TABLE altered ADD COLUMN j INT"); };
+    start(loop.context().get_executor(), alter(), altered);
+    const auto waits = [&] {
+      const auto sessions = mariadb().sessions();
+      return std::any_of(sessions.begin(), sessions.end(), [&](const MariaDbSession& one) { return one.id == other->session && one.info.starts_with("ALTER"); });
+    };
+    co_await until(waits);
+    Members group;
+    const sql::GroupMember& blocked = group.add("SELECT i FROM altered");
+    const sql::GroupMember& too = group.add("SELECT i FROM altered");
+    const sql::GroupMember& known = group.add("SELECT 5");
+    const TimePoint began = Clock::now();
+    co_await group.run(*s, 50ms);
+    CHECK(Clock::now() - began < scaled(1500ms));
+    CHECK(blocked.outcome == Outcome::alone);
+    CHECK(blocked.slow);
+    CHECK(too.outcome == Outcome::again);
+    CHECK(known.outcome == Outcome::done);
+    CHECK_FALSE(altered);
+    mariadb().query("COMMIT");
+    const auto done = [&] { return altered; };
+    co_await until(done);
+    co_await check_whole(*s);
+    over = true;
+    const auto janitor_gone = [&] { return gone; };
+    co_await until(janitor_gone);
+    s->cancel = nullptr;
+    co_await inspector->close(Deadline::after(scaled(5s)));
+    co_await client.close(std::move(other));
+    co_await client.close(std::move(s));
+  });
+}
+
 TEST_CASE("MariaDB: a KILL QUERY of somebody else is an error of the statement that it hit, and of no other") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     Members group;
-    const sql::GroupMember& hit = group.add("SELECT SLEEP($1) FROM seq_1_to_2", 60.0);
+    const sql::GroupMember& hit = group.add(nap_there, 60000);
     const sql::GroupMember& after = group.add("SELECT 2");
     bool ended = false;
     const auto executor = co_await asio::this_coro::executor;
     start(executor, group.run(s), ended);
-    const auto sleeping = [&] { return sleeps(s.session); };
+    const auto sleeping = [&] { return naps(s.session) == 1; };
     co_await until(sleeping);
     mariadb().query("KILL QUERY " + std::to_string(s.session));
     const auto over = [&] { return ended; };
@@ -395,16 +532,17 @@ TEST_CASE("MariaDB: a KILL QUERY of somebody else is an error of the statement t
 
 TEST_CASE("MariaDB: reads whose connection is lost leave nothing and may run again; a silent server costs the connection") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   MysqlClient client;
   with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
     Members group;
     const sql::GroupMember& before = group.add("SELECT 1");
-    const sql::GroupMember& sleeping = group.add("SELECT SLEEP($1)", 60.0);
+    const sql::GroupMember& sleeping = group.add(nap_there, 60000);
     const sql::GroupMember& after = group.add("SELECT $1", std::string("kept"));
     bool ended = false;
     const auto executor = co_await asio::this_coro::executor;
     start(executor, group.run(s), ended);
-    const auto asleep = [&] { return sleeps(s.session); };
+    const auto asleep = [&] { return naps(s.session) == 1; };
     co_await until(asleep);
     mariadb().query("KILL " + std::to_string(s.session));
     const auto over = [&] { return ended; };
@@ -432,5 +570,33 @@ TEST_CASE("MariaDB: reads whose connection is lost leave nothing and may run aga
     CHECK(timed_out(first));
     CHECK(second.outcome == Outcome::again);
     relay.resume();
+  });
+  // The same where not even the preparing is answered, and where somebody is asked to end what runs but does not.
+  for (const bool asked : {false, true}) {
+    with_mysql(through, [&](MysqlSession& s) -> awaitable<void> {
+      std::atomic<std::uint32_t> word{0};
+      if (asked) s.cancel = &word;
+      Members one;
+      sql::GroupMember& late = one.add("SELECT 1");
+      if (asked) co_await one.run(s);
+      relay.stall();
+      late.deadline = Deadline::after(50ms);
+      co_await one.run(s);
+      CHECK(s.broken);
+      CHECK(timed_out(late));
+      CHECK(pool::StatementCancel(word).is_asked() == asked);
+      relay.resume();
+      s.cancel = nullptr;
+    });
+  }
+  Members lost;
+  const sql::GroupMember& first = lost.add("SELECT 'first of its connection'");
+  const sql::GroupMember& second = lost.add("SELECT 2");
+  with_mysql(client, [&](MysqlSession& s) -> awaitable<void> {
+    mariadb().query("KILL " + std::to_string(s.session));
+    co_await lost.run(s);
+    CHECK(s.broken);
+    CHECK(first.outcome == Outcome::again);
+    CHECK(second.outcome == Outcome::again);
   });
 }

@@ -12,18 +12,13 @@ using namespace sluice::test;
 namespace {
 
 const std::string number = "SELECT CONCAT($1), CONNECTION_ID()";
-const std::string nap_there = "SELECT CONNECTION_ID(), SLEEP($1) FROM seq_1_to_1";
 const std::string one_row = "SELECT CONCAT((SELECT seq FROM seq_1_to_2 WHERE seq <= $1))";  // 1242 for 2
+
+int milliseconds(Duration time) { return static_cast<int>(to_millis(time)); }
 
 config::Pool on_mariadb(config::Pool options = {}) {
   options.url = mariadb().url();
   return options;
-}
-
-std::size_t sleeping() {
-  const auto sessions = mariadb().sessions();
-  return static_cast<std::size_t>(
-      std::count_if(sessions.begin(), sessions.end(), [](const MariaDbSession& s) { return s.info.find("SLEEP") != s.info.npos; }));
 }
 
 }  // namespace
@@ -117,20 +112,21 @@ TEST_CASE("MariaDB: a SELECT that writes behind a view is refused in company and
 
 TEST_CASE("MariaDB: a slow read holds its neighbours up for pipeline_patience only, still comes to its end, and has no company any more") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   Travellers party(on_mariadb());
   const ActingJanitor janitor(party.t);
   const auto together = [&] {
     party.start_over();
-    party.know_with(nap_there, 0.0);
+    party.know_with(nap_there, 0);
     party.know_with(number, 0);
     party.hold_all();
     std::vector<Asked*> quick;
     quick.push_back(&party.ask(number, 0));
-    Asked& slow = party.ask(nap_there, in_seconds(scaled(1500ms)));
+    Asked& slow = party.ask(nap_there, milliseconds(scaled(1500ms)));
     for (int i = 1; i < 8; ++i) quick.push_back(&party.ask(number, i));
     // Not settle(): the janitor's clock would be waited for.
     party.held.pop_back();
-    REQUIRE(party.until([] { return sleeping() == 1; }));
+    REQUIRE(party.until([] { return naps() == 1; }));
     party.held.clear();
     REQUIRE(party.until([&] { return std::all_of(quick.begin(), quick.end(), [](const Asked* one) { return one->ended; }); }));
     CHECK_FALSE(slow.ended);
@@ -141,7 +137,7 @@ TEST_CASE("MariaDB: a slow read holds its neighbours up for pipeline_patience on
     party.start_over();
     party.know_with(number, 0);
     party.hold_all();
-    party.ask(nap_there, 0.0);
+    party.ask(nap_there, 0);
     party.ask(number, 8);
     party.ask(number, 9);
     party.held.clear();
@@ -154,19 +150,20 @@ TEST_CASE("MariaDB: a slow read holds its neighbours up for pipeline_patience on
 
 TEST_CASE("MariaDB: a deadline in company reaches the server, and its KILL QUERY hits no neighbour and nothing that comes later") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   config::Pool options;
   options.pipeline_patience = 20s;
   Travellers party(on_mariadb(options));
   const ActingJanitor janitor(party.t);
   const auto together = [&] {
     party.start_over();
-    party.know_with(nap_there, 0.0);
+    party.know_with(nap_there, 0);
     party.know_with(number, 0);
     party.hold_all();
     std::vector<Asked*> others;
     for (int i = 0; i < 4; ++i) others.push_back(&party.ask(number, i));
     const TimePoint began = Clock::now();
-    Asked& late = party.ask(within(scaled(150ms)), nap_there, 60.0);
+    Asked& late = party.ask(within(scaled(150ms)), nap_there, 60000);
     for (int i = 4; i < 8; ++i) others.push_back(&party.ask(number, i));
     party.until([] { return false; }, 5ms);
     party.held.pop_back();
@@ -176,7 +173,7 @@ TEST_CASE("MariaDB: a deadline in company reaches the server, and its KILL QUERY
     CHECK_FALSE(late.rows);
     CHECK(late.at - began < scaled(3s));
     for (std::size_t i = 0; i < others.size(); ++i) CHECK(others[i]->cell() == std::to_string(i));
-    CHECK(sleeping() == 0);
+    CHECK(naps() == 0);
     auto next = [&]() -> awaitable<void> {
       for (int i = 0; i < 20; ++i) {
         const sql::Rows rows = co_await party.t.db->query("SELECT $1", i);
@@ -193,31 +190,32 @@ TEST_CASE("MariaDB: a deadline in company reaches the server, and its KILL QUERY
 
 TEST_CASE("MariaDB: a caller that gives up in company is let go at once, ends its statement on the server, and disturbs nobody") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   config::Pool options;
   options.pipeline_patience = 20s;
   Travellers party(on_mariadb(options));
   const ActingJanitor janitor(party.t);
   const auto together = [&] {
     party.start_over();
-    party.know_with(nap_there, 0.0);
+    party.know_with(nap_there, 0);
     party.know_with(number, 0);
     party.hold_all();
     Asked& waits = party.ask(number, 0);
     Asked& first = party.ask(number, 1);
-    Asked& sleeps = party.ask(nap_there, 60.0);
+    Asked& sleeps = party.ask(nap_there, 60000);
     Asked& last = party.ask(number, 2);
     party.until([] { return false; }, 5ms);
     waits.cancel.emit(asio::cancellation_type::terminal);
     REQUIRE(party.until([&] { return waits.ended; }));
     CHECK(waits.threw<boost::system::system_error>());
     party.held.pop_back();
-    REQUIRE(party.until([] { return sleeping() == 1; }));
+    REQUIRE(party.until([] { return naps() == 1; }));
     sleeps.cancel.emit(asio::cancellation_type::terminal);
     REQUIRE(party.all_end());
     CHECK(sleeps.threw<boost::system::system_error>());
     CHECK(first.cell() == "1");
     CHECK(last.cell() == "2");
-    CHECK(party.until([] { return sleeping() == 0; }));
+    CHECK(party.until([] { return naps() == 0; }));
     return party.travelled({number, nap_there, number});
   };
   CHECK(Travellers::in_time(together));
@@ -286,21 +284,22 @@ TEST_CASE("MariaDB: writes have a connection of their own, also with pipeline: a
 
 TEST_CASE("MariaDB: reads whose connection is killed under them run again elsewhere") {
   if (!MariaDbServer::require()) return;
+  make_naps();
   config::Pool options;
   options.pipeline_patience = 20s;
   Travellers party(on_mariadb(options));
   const auto together = [&] {
     party.start_over();
-    party.know_with(nap_there, 0.0);
+    party.know_with(nap_there, 0);
     party.know_with(number, 0);
     party.hold_all();
-    Asked& sleeps = party.ask(nap_there, in_seconds(scaled(800ms)));
+    Asked& sleeps = party.ask(nap_there, milliseconds(scaled(800ms)));
     Asked& other = party.ask(number, 1);
     party.let_go();
-    REQUIRE(party.until([] { return sleeping() == 1; }));
+    REQUIRE(party.until([] { return naps() == 1; }));
     const bool in_company = party.travelled({nap_there, number});
     for (const MariaDbSession& session : mariadb().sessions()) {
-      if (session.info.find("SLEEP") != std::string::npos) mariadb().query("KILL " + std::to_string(session.id));
+      if (session.info.find("FROM naps") != std::string::npos) mariadb().query("KILL " + std::to_string(session.id));
     }
     party.let_go();
     REQUIRE(party.all_end());

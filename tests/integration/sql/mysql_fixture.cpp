@@ -62,4 +62,13 @@ bool shows(MariaDbServer& server, std::uint64_t thread) {
   return std::any_of(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) { return s.id == thread; });
 }
 
+void make_naps() { mariadb().query("CREATE OR REPLACE VIEW naps AS SELECT seq, SLEEP(seq / 1000) AS s FROM seq_0_to_600000"); }
+
+std::size_t naps(std::uint64_t thread) {
+  const auto sessions = mariadb().sessions();
+  return static_cast<std::size_t>(std::count_if(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) {
+    return (thread == 0 || s.id == thread) && s.info.find("FROM naps") != std::string::npos;
+  }));
+}
+
 }  // namespace sluice::test

@@ -48,6 +48,8 @@ TEST_CASE("What writes, locks, belongs to the session or is not understood trave
                           "SELECT RELEASE_LOCK('a')",
                           "SELECT NEXT VALUE FOR s",
                           "SELECT NEXTVAL(s)",
+                          "SELECT s.currval FROM DUAL",
+                          "SELECT SLEEP(1)",
                           "SELECT of_my_own(1)",
                           "SELECT app.count(1)",
                           "SELECT `count`(1)",

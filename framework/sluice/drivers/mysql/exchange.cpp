@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <exception>
+#include <utility>
 
 namespace sluice::mysql {
 namespace {
@@ -132,7 +134,17 @@ awaitable<void> MysqlSession::limit_on_server(Deadline end, Deadline deadline, R
 
 awaitable<void> MysqlSession::keep_to_reads(bool on, Deadline deadline) {
   const std::string setting = on ? "SET SESSION tx_read_only = 1" : "SET SESSION tx_read_only = DEFAULT";
-  co_await text(setting, false, sql::Phase::execute, deadline);
+  refuse_late(deadline, setting);
+  std::exception_ptr failure;
+  try {
+    co_await text(setting, false, sql::Phase::execute, deadline);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    broken = true;  // nobody knows what is in force
+    std::rethrow_exception(std::exchange(failure, nullptr));
+  }
   reads_only_ = on;
 }
 

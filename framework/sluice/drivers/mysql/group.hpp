@@ -2,8 +2,8 @@
 //
 // Each is a transaction of its own, in a session that is read-only meanwhile. So an answer is final, an error is its own
 // statement's, and whatever was not answered may run again. An error is not for its caller to see where it only says that company does
-// not suit the statement: refused because the session is read-only, its prepared form is stale, ended by our own KILL QUERY. Such
-// a request names the session: it may come late, and hit the one behind.
+// not suit the statement: refused because the session is read-only, its prepared form is stale, or our own KILL QUERY may be behind
+// it. Such a request names the session: it may come late, and hit the one behind; and not every statement that it ends says 1317.
 #pragma once
 
 #include <sluice/sql/session.hpp>
@@ -12,10 +12,10 @@ namespace sluice::mysql {
 
 // An error as the answer to one member.
 struct Refusal {
-  unsigned code = 0;           // never one of a lost connection
-  bool expired = false;        // the member's deadline has passed
-  bool cancelled = false;      // the janitor was asked to end what runs, in this group
-  bool cancel_meant = false;   // … when this one was at the head
+  unsigned code = 0;          // never one of a lost connection
+  bool expired = false;       // the member's deadline has passed
+  bool cancelled = false;     // the janitor was asked to end what runs, in this group
+  bool cancel_meant = false;  // … because this one took so long
 };
 
 struct Verdict {
@@ -33,11 +33,10 @@ constexpr bool is_write_refused(unsigned code) noexcept { return code == 1792; }
 
 constexpr Verdict verdict(const Refusal& refusal) noexcept {
   using Outcome = sql::GroupMember::Outcome;
-  constexpr unsigned interrupted = 1317, too_long = 1969;
+  constexpr unsigned too_long = 1969;
   if (is_write_refused(refusal.code)) return {.outcome = Outcome::alone, .unfit = true};
   if (is_stale(refusal.code)) return {.outcome = Outcome::alone};
-  const bool ours = (refusal.code == interrupted && refusal.cancelled) || refusal.code == too_long;
-  if (!ours) return {};
+  if (!refusal.cancelled && refusal.code != too_long) return {};
   if (refusal.expired) return {.late = true};
   if (refusal.cancel_meant || refusal.code == too_long) return {.outcome = Outcome::alone, .slow = true};
   return {.outcome = Outcome::again};

@@ -24,6 +24,20 @@ constexpr std::size_t most_ahead = 16 * 1024;
 constexpr std::size_t overhead = 64;  // of a statement, beside its parameters
 // How long past its deadline, or the group's patience, what runs may go on while the server is asked to end it.
 constexpr Duration cancel_patience = 2s;
+// Of those who are interrupted although the patience was lost with another.
+constexpr Duration least_patience = 1ms;
+constexpr unsigned too_many_prepared = 1461;
+
+class HeldBack {
+ public:
+  explicit HeldBack(Wire& wire) : wire_(wire) { wire_.hold_back(true); }
+  ~HeldBack() { wire_.hold_back(false); }
+  HeldBack(const HeldBack&) = delete;
+  HeldBack& operator=(const HeldBack&) = delete;
+
+ private:
+  Wire& wire_;
+};
 
 }  // namespace
 
@@ -31,10 +45,15 @@ class MysqlSession::GroupTrip {
  public:
   using Outcome = sql::GroupMember::Outcome;
 
+  // Without a janitor there is nobody to interrupt what runs: the server's own limit does.
   GroupTrip(MysqlSession& session, std::span<sql::GroupMember* const> members, Duration patience)
-      : session_(session), members_(members), prepared_(members.size()), patience_(members.size() == 1 ? Duration::max() : patience) {}
+      : session_(session),
+        members_(members),
+        prepared_(members.size()),
+        patience_(members.size() > 1 && session.cancel ? patience : Duration::max()) {}
 
-  // Only MariaDB is known to read on while it answers.
+  // Only MariaDB is known to read on while it answers, and of a proxy nobody knows.
+  bool may_have_company() const noexcept { return session_.mariadb_ && session_.session != 0; }
   void refuse_company() {
     for (sql::GroupMember* member : members_) end(*member, Verdict{.outcome = Outcome::alone, .unfit = true});
   }
@@ -42,74 +61,84 @@ class MysqlSession::GroupTrip {
   // The session is read-only, and the server knows every statement; whose it does not take is failed.
   awaitable<void> prepare() {
     const Deadline until = latest();
-    // A longer limit does not harm: the group has its own patience.
-    if (session_.limit_ != Duration::zero() && (until.is_never() || session_.limit_ < until.remaining(Clock::now())))
-      co_await session_.limit_on_server(until, until, Reader::prompt);
-    if (!session_.reads_only_) co_await session_.keep_to_reads(true, until);
+    if (!until.passed(Clock::now())) {
+      if (!limited(until)) co_await session_.limit_on_server(until, until, Reader::prompt);
+      if (!session_.reads_only_) co_await session_.keep_to_reads(true, until);
+    }
+    bool patient = true;
     for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
       sql::GroupMember& member = *members_[at];
       const std::string& sql = member.statement.sql;
       prepared_[at] = session_.cache_.find(sql);
+      if (!prepared_[at] && !patient) {
+        end(member, Verdict{.outcome = Outcome::again});
+        continue;
+      }
       std::exception_ptr failure;
-      bool writes = false;
+      unsigned code = 0;
+      bool late = false;
       try {
         refuse_late(member.deadline, sql);
-        if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, member.deadline, Company::reads);
+        if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, earlier(member.deadline, after_patience()), Company::reads);
         if (prepared_[at]) sql::check_parameter_count(prepared_[at]->translated.highest, member.statement.parameters.size(), sql);
       } catch (const sql::SqlError& e) {
         failure = std::current_exception();
-        writes = is_write_refused(static_cast<unsigned>(e.native_code()));
-      } catch (const Error&) {
+        code = static_cast<unsigned>(e.native_code());
+      } catch (const TimedOut&) {
         failure = std::current_exception();
+        late = true;
       }
-      if (failure && !writes)
-        fail(member, std::move(failure));
-      else if (writes || !prepared_[at] || !prepared_[at]->read)
+      if (failure && session_.unfinished_) session_.broken = true;
+      if (late && !member.deadline.passed(Clock::now())) {
+        patient = false;
+        end(member, Verdict{.outcome = Outcome::alone, .slow = true});
+      } else if (is_write_refused(code) || (!failure && (!prepared_[at] || !prepared_[at]->read))) {
         end(member, Verdict{.outcome = Outcome::alone, .unfit = true});
+      } else if (code == too_many_prepared) {
+        end(member, Verdict{.outcome = Outcome::alone});
+      } else if (failure && (late || !session_.broken)) {
+        fail(member, std::move(failure));
+      }
     }
   }
 
   awaitable<void> send() {
     replies_.emplace(session_.wire_->get());
     replies_->send_only(true);
-    session_.wire_->hold_back(true);
-    const Deadline until = Deadline::after(std::min<Duration>(patience_, cancel_patience));
-    std::size_t ahead = 0;
-    for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
-      sql::GroupMember& member = *members_[at];
-      if (member.outcome != Outcome::open) continue;
-      if (!prepared_[at]->handle) {  // the server had no room for so many
-        end(member, Verdict{.outcome = Outcome::alone});
-        continue;
-      }
-      std::exception_ptr failure;
-      try {
-        Parameters parameters(std::move(member.statement.parameters), prepared_[at]->translated.order, member.statement.sql);
-        session_.check_size(parameters.bytes(), member.statement.sql);
-        const std::size_t size = parameters.bytes() + overhead;
-        if (ahead > 0 && ahead + size > most_ahead) {
+    {
+      const HeldBack together(*session_.wire_);
+      std::size_t ahead = 0;
+      for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
+        sql::GroupMember& member = *members_[at];
+        if (member.outcome != Outcome::open) continue;
+        if (!prepared_[at]->handle) {  // the server had no room for so many
           end(member, Verdict{.outcome = Outcome::alone});
-        } else {
-          ahead += size;
-          co_await send(at, parameters, until);
+          continue;
         }
-        member.statement.parameters = std::move(parameters).values();
-      } catch (const sql::SqlError&) {
-        failure = std::current_exception();
+        std::exception_ptr failure;
+        try {
+          Parameters parameters(std::move(member.statement.parameters), prepared_[at]->translated.order, member.statement.sql);
+          session_.check_size(parameters.bytes(), member.statement.sql);
+          const std::size_t size = parameters.bytes() + overhead;
+          if (members_.size() > 1 && ahead + size > most_ahead) {
+            end(member, Verdict{.outcome = Outcome::alone});
+          } else {
+            ahead += size;
+            co_await send(at, parameters);
+          }
+          member.statement.parameters = std::move(parameters).values();
+        } catch (const sql::SqlError&) {
+          failure = std::current_exception();
+        }
+        if (failure) fail(member, std::move(failure));
       }
-      if (failure) fail(member, std::move(failure));
     }
-    session_.wire_->hold_back(false);
     replies_->send_only(false);
   }
 
   awaitable<void> read() {
-    TimePoint since = Clock::now();
-    for (; answered_ < sent_.size() && !session_.broken; ++answered_) {
-      co_await answer(sent_[answered_], since);
-      since = Clock::now();
-    }
-    if (!session_.broken) session_.unfinished_ = false;
+    parted_ = after_patience();
+    for (; answered_ < sent_.size() && !session_.broken; ++answered_) co_await answer(sent_[answered_]);
   }
 
   // Lets go of statements that are not kept.
@@ -147,8 +176,20 @@ class MysqlSession::GroupTrip {
     return latest;
   }
 
+  Deadline after_patience() const {
+    const TimePoint now = Clock::now();
+    return patience_ > TimePoint::max() - now ? Deadline() : Deadline{now + patience_};
+  }
+
+  // What is in force lets every member run until its deadline. A longer limit does no harm to those who have a janitor.
+  bool limited(Deadline until) const {
+    if (patience_ == Duration::max()) return session_.limited_to(until, Reader::prompt);
+    return session_.limit_ == Duration::zero() || (!until.is_never() && session_.limit_ >= until.remaining(Clock::now()));
+  }
+
   // REQUIRES: the parameters are kept until it returns.
-  awaitable<void> send(std::size_t at, Parameters& parameters, Deadline until) {
+  awaitable<void> send(std::size_t at, Parameters& parameters) {
+    const Deadline until = members_.size() > 1 ? Deadline::after(cancel_patience) : members_[at]->deadline;
     Execution execute = session_.execution(*prepared_[at], parameters);
     Call call = session_.start(execute);
     while (!call.done()) {
@@ -166,10 +207,9 @@ class MysqlSession::GroupTrip {
       session_.broken = true;  // by the library: the server has not been heard yet
   }
 
-  awaitable<void> answer(std::size_t at, TimePoint since) {
+  awaitable<void> answer(std::size_t at) {
     sql::GroupMember& member = *members_[at];
     MYSQL_STMT* const s = prepared_[at]->handle;
-    const TimePoint parted = patience_ > TimePoint::max() - since ? TimePoint::max() : since + patience_;
     Deadline word;
     bool asked = false;
     {
@@ -177,8 +217,7 @@ class MysqlSession::GroupTrip {
       auto step = [&](int ready) { return replies_->read(s, failed, ready); };
       Call call = session_.start(step);
       while (!call.done()) {
-        const Deadline until = asked ? word : earlier(member.deadline, session_.cancel ? Deadline{parted} : Deadline());
-        const Wake wake = co_await call.wait(until);
+        const Wake wake = co_await call.wait(asked ? word : earlier(member.deadline, parted_));
         if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
         if (wake == Wake::ready) {
           call.go_on();
@@ -187,14 +226,19 @@ class MysqlSession::GroupTrip {
           expire(member);
           co_return;
         } else {
-          asked = cancelled_ = true;
+          asked = true;
           word = Deadline::after(std::min<Duration>(session_.close_timeout_, cancel_patience));
           if (session_.cancel) pool::StatementCancel(*session_.cancel).ask();
+          interruptions_ += session_.cancel ? 1 : 0;
         }
       }
       take(at, failed != 0, asked);
+      session_.unfinished_ = session_.broken || answered_ + 1 < sent_.size();
     }
-    if (asked && !session_.broken) co_await session_.settle_cancel(word);
+    if (!asked || session_.broken) co_return;
+    co_await session_.settle_cancel(word);
+    // Those behind it have less patience left, all together: what holds up one may hold up all.
+    parted_ = patience_ == Duration::max() ? Deadline() : Deadline::after(std::max<Duration>(patience_ / (1 << std::min(interruptions_, 16)), least_patience));
   }
 
   void expire(sql::GroupMember& member) {
@@ -230,7 +274,10 @@ class MysqlSession::GroupTrip {
       session_.broken = true;
       return;
     }
-    const Refusal refusal{.code = why.code, .expired = member.deadline.passed(Clock::now()), .cancelled = cancelled_, .cancel_meant = asked};
+    const Refusal refusal{.code = why.code,
+                          .expired = member.deadline.passed(Clock::now()),
+                          .cancelled = interruptions_ > 0,
+                          .cancel_meant = asked && interruptions_ == 1};
     const Verdict verdict = mysql::verdict(refusal);
     end(member, verdict);
     if (is_stale(why.code)) session_.cache_.erase(member.statement.sql);
@@ -248,13 +295,14 @@ class MysqlSession::GroupTrip {
   std::optional<Replies> replies_;
   std::vector<std::size_t> sent_;  // members, in the order of the answers
   std::size_t answered_ = 0;       // so many of them
-  bool cancelled_ = false;         // the janitor was asked to end what runs
+  Deadline parted_;                // when what runs then is interrupted
+  int interruptions_ = 0;          // so often the janitor was asked to end what runs
 };
 
 awaitable<void> MysqlSession::run_group(std::span<sql::GroupMember* const> members, bool, Duration patience) {
   GroupTrip trip(*this, members, patience);  // before the turn: statements that are not kept are freed after it
   const Turn turn(*this, members.front()->statement.sql);
-  if (!mariadb_) {
+  if (!trip.may_have_company()) {
     trip.refuse_company();
     co_return;
   }

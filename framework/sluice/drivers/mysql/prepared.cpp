@@ -160,6 +160,7 @@ void MysqlSession::take_rows(Prepared& prepared, RowReader& reader, sql::ResultS
     if (fetched == 1) fail(report_of(s), sql::Phase::fetch, sql);
     reader.read(set.cells);
   }
+  if (set.row_count > 0) mysql_stmt_data_seek(s, 0);  // past the last row the library would keep them all until the statement runs again
   mysql_stmt_free_result(s);
   if (!changes_rows(sql)) return;
   set.affected = set.row_count;

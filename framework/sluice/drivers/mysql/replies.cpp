@@ -31,7 +31,10 @@ int Replies::read_query_result(MYSQL* connection) {
   auto& methods = static_cast<Methods&>(const_cast<st_mariadb_methods&>(*connection->methods));  // ours;
   MYSQL_STMT* const statement = std::exchange(methods.statement, nullptr);
   if (!statement) return methods.library->db_read_query_result(connection);
+  // Sending has prepared the object for one answer, and there may be several: as mysql_stmt_execute does.
+  statement->result.rows = 0;
   statement->field_count = 0;  // see MysqlSession::execution()
+  connection->net.last_errno = 0;
   if (methods.library->db_read_execute_response(statement)) return 1;
   return statement->field_count > 0 ? mysql_stmt_store_result(statement) : 0;
 }

@@ -3,6 +3,7 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/mysql/exchange.hpp>
+#include <sluice/drivers/mysql/sharing.hpp>
 #include <sluice/pool/statement_cancel.hpp>
 
 #include <mysql.h>
@@ -181,6 +182,7 @@ awaitable<void> MysqlSession::ping(Deadline deadline) {
   const std::string asked = validation_query_.empty() ? "ping" : validation_query_;
   const Turn turn(*this, asked);
   if (!validation_query_.empty()) {
+    if (reads_only_ && sharing_of(validation_query_) != sql::Sharing::reads) co_await keep_to_reads(false, deadline);
     co_await text(validation_query_, false, sql::Phase::execute, deadline);
     co_return;
   }
@@ -211,6 +213,7 @@ awaitable<void> MysqlSession::reset(Deadline deadline) {
   if (!call.done()) co_await finish(call, asked, deadline);
   cache_.clear();  // the library has detached the handles
   if (failed) fail(report(), sql::Phase::execute, asked);
+  reads_only_ = false;
   unfinished_ = false;
   const std::string setup = session_setup(mariadb_, statement_timeout_), isolation = isolation_setup;
   co_await text(setup, false, sql::Phase::execute, deadline);
@@ -218,7 +221,6 @@ awaitable<void> MysqlSession::reset(Deadline deadline) {
   co_await choose_database(deadline);
   limit_ = statement_timeout_;
   reader_ = Reader::prompt;
-  reads_only_ = false;
   state_changed_ = false;
 }
 

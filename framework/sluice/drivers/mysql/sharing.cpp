@@ -12,7 +12,8 @@ using Words = std::unordered_set<std::string_view>;
 
 constexpr std::size_t longest = 16 * 1024;
 
-// The server's own functions that read at most, and depend on no session state that a pool's connections do not share.
+// The server's own functions that read at most, and depend on no session state that a pool's connections do not share. Not SLEEP(), which
+// a KILL QUERY makes return 1 as if nothing had happened.
 const Words& harmless() {
   static const Words names = {
       // aggregates and window functions
@@ -35,7 +36,7 @@ const Words& harmless() {
       "SECOND", "MICROSECOND", "WEEKDAY", "DAYOFWEEK", "DAYOFMONTH", "DAYOFYEAR", "DAYNAME", "MONTHNAME", "WEEKOFYEAR", "YEARWEEK", "LAST_DAY", "DATE_ADD",
       "DATE_SUB", "ADDDATE", "SUBDATE", "ADDTIME", "SUBTIME", "DATEDIFF", "TIMEDIFF", "TIMESTAMPDIFF", "TIMESTAMPADD", "DATE_FORMAT", "TIME_FORMAT",
       "STR_TO_DATE", "MAKEDATE", "MAKETIME", "TO_DAYS", "FROM_DAYS", "TO_SECONDS", "SEC_TO_TIME", "TIME_TO_SEC", "EXTRACT", "PERIOD_ADD", "PERIOD_DIFF",
-      "CONVERT_TZ", "SLEEP",
+      "CONVERT_TZ",
       // JSON
       "JSON_EXTRACT", "JSON_VALUE", "JSON_QUERY", "JSON_UNQUOTE", "JSON_QUOTE", "JSON_OBJECT", "JSON_ARRAY", "JSON_CONTAINS", "JSON_CONTAINS_PATH",
       "JSON_EXISTS", "JSON_KEYS", "JSON_LENGTH", "JSON_DEPTH", "JSON_TYPE", "JSON_VALID", "JSON_SEARCH", "JSON_SET", "JSON_INSERT", "JSON_REPLACE",
@@ -56,9 +57,9 @@ const Words& keywords() {
   return words;
 }
 
-// They write, lock, or leave behind what another statement could ask for (FOUND_ROWS()).
+// They write, lock, use a sequence, or leave behind what another statement could ask for (FOUND_ROWS()).
 const Words& changing() {
-  static const Words words = {"INSERT", "UPDATE", "DELETE", "INTO", "PROCEDURE", "SQL_CALC_FOUND_ROWS"};
+  static const Words words = {"INSERT", "UPDATE", "DELETE", "INTO", "PROCEDURE", "SQL_CALC_FOUND_ROWS", "NEXTVAL", "CURRVAL", "LASTVAL"};
   return words;
 }
 
