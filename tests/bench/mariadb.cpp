@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
   const std::string prepared = sysbench(server, "--threads=1 prepare");
   if (prepared.find("Creating a secondary index") == std::string::npos) throw std::runtime_error("sysbench: " + prepared);
   const std::string version = output_of("sysbench --version");
-  std::printf("# %s; %u connections, %d coroutines on one loop, %d s each\n", version.substr(0, version.find('\n')).c_str(), connections, coroutines, seconds);
+  std::printf("# %s; %u connections, %d coroutines on one loop, %d s each\n", version.substr(0, version.find('\n')).c_str(), connections, coroutines,
+              seconds);
   const std::string select = "SELECT c FROM sbtest1 WHERE id = $1";
   const auto theirs = [&] {
     const std::string out = sysbench(server, "--threads=8 --rand-type=uniform --time=" + std::to_string(seconds) + " run");
@@ -48,10 +49,12 @@ int main(int argc, char** argv) {
   const std::string of = "× sysbench oltp_point_select with 8 threads";
   {
     SqlLoad ours(server.url(), rows);
-    const Pairs p = take_turns(pairs, [&] { return ours.run(select, seconds); }, theirs);
+    const Pairs p = take_turns(
+        pairs, [&] { return ours.run(select, seconds); }, theirs);
     report("mariadb.point_selects", p, "/s", of, at_least(0.8, p.ratio()));
   }
   SqlLoad ours(server.url(), rows, config::Pipeline::off);
-  const Pairs p = take_turns(pairs, [&] { return ours.run(select, seconds); }, theirs);
+  const Pairs p = take_turns(
+      pairs, [&] { return ours.run(select, seconds); }, theirs);
   report("mariadb.off", p, "/s", of);
 }

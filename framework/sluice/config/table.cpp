@@ -462,8 +462,8 @@ constexpr Option option_table[] = {
     {.name = "pools.<name>.pipeline_patience",
      .type = Type::duration,
      .access = bind<&Config::pools, &Pool::pipeline_patience>,
-     .doc = "Statements that travel together and are not done by then are cancelled and taken apart: the one that ran goes alone, the others start "
-            "anew.",
+     .doc = "Statements that travel together and are not done by then are taken apart: the one that runs is cancelled and goes alone, the others start "
+            "anew, or on MariaDB are served behind it.",
      .low = 0.001,
      .high = minute},
     {.name = "pools.<name>.slow_statement",

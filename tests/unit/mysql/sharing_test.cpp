@@ -8,18 +8,13 @@ using sluice::mysql::sharing_of;
 using sluice::sql::Sharing;
 
 TEST_CASE("Plain queries are reads") {
-  for (const char* sql : {"SELECT 1",
-                          "select c from sbtest1 where id = $1",
-                          "(SELECT a FROM t) UNION ALL (SELECT b FROM u) ORDER BY 1 LIMIT 3",
-                          "VALUES (1, 2), (3, 4)",
-                          "WITH x AS (SELECT 1 AS a) SELECT a FROM x",
-                          "SELECT COUNT(*), MAX(a) FROM t WHERE a IN ($1, $2) AND NOT (b = 1) GROUP BY c HAVING SUM(d) > 1;",
-                          "SELECT * FROM t FORCE INDEX (by_a) STRAIGHT_JOIN (u, v) ON (t.a = u.a)",
-                          "SELECT CAST(a AS DECIMAL(10, 2)), IF(a > 1, 'x', NULL) FROM t",
-                          "SELECT ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) AS n FROM t",
-                          "SELECT REPLACE(name, 'a', 'b'), 'INSERT (1)' FROM t -- FOR UPDATE",
-                          "SELECT /* of a trace */ `update` FROM t FOR SYSTEM_TIME AS OF '2026-01-01'",
-                          "SELECT MATCH(a) AGAINST ($1 IN BOOLEAN MODE) FROM t"}) {
+  for (const char* sql :
+       {"SELECT 1", "select c from sbtest1 where id = $1", "(SELECT a FROM t) UNION ALL (SELECT b FROM u) ORDER BY 1 LIMIT 3",
+        "VALUES (1, 2), (3, 4)", "WITH x AS (SELECT 1 AS a) SELECT a FROM x",
+        "SELECT COUNT(*), MAX(a) FROM t WHERE a IN ($1, $2) AND NOT (b = 1) GROUP BY c HAVING SUM(d) > 1;",
+        "SELECT * FROM t FORCE INDEX (by_a) STRAIGHT_JOIN (u, v) ON (t.a = u.a)", "SELECT CAST(a AS DECIMAL(10, 2)), IF(a > 1, 'x', NULL) FROM t",
+        "SELECT ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) AS n FROM t", "SELECT REPLACE(name, 'a', 'b'), 'INSERT (1)' FROM t -- FOR UPDATE",
+        "SELECT /* of a trace */ `update` FROM t FOR SYSTEM_TIME AS OF '2026-01-01'", "SELECT MATCH(a) AGAINST ($1 IN BOOLEAN MODE) FROM t"}) {
     CAPTURE(sql);
     CHECK(sharing_of(sql) == Sharing::reads);
   }

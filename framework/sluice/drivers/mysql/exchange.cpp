@@ -148,9 +148,7 @@ awaitable<void> MysqlSession::keep_to_reads(bool on, Deadline deadline) {
   reads_only_ = on;
 }
 
-bool MysqlSession::is_our_mark(const Report& report) const noexcept {
-  return reads_only_ && is_write_refused(report.code) && !in_transaction();
-}
+bool MysqlSession::is_our_mark(const Report& report) const noexcept { return reads_only_ && is_write_refused(report.code) && !in_transaction(); }
 
 // Errors do not say whether the transaction still is one; any answer that is none does.
 awaitable<void> MysqlSession::refresh_status() {

@@ -88,7 +88,6 @@ class MysqlSession::GroupTrip {
         failure = std::current_exception();
         late = true;
       }
-      if (failure && session_.unfinished_) session_.broken = true;
       if (late && !member.deadline.passed(Clock::now())) {
         patient = false;
         end(member, Verdict{.outcome = Outcome::alone, .slow = true});
@@ -238,7 +237,8 @@ class MysqlSession::GroupTrip {
     if (!asked || session_.broken) co_return;
     co_await session_.settle_cancel(word);
     // Those behind it have less patience left, all together: what holds up one may hold up all.
-    parted_ = patience_ == Duration::max() ? Deadline() : Deadline::after(std::max<Duration>(patience_ / (1 << std::min(interruptions_, 16)), least_patience));
+    parted_ = patience_ == Duration::max() ? Deadline()
+                                           : Deadline::after(std::max<Duration>(patience_ / (1 << std::min(interruptions_, 16)), least_patience));
   }
 
   void expire(sql::GroupMember& member) {
@@ -283,9 +283,10 @@ class MysqlSession::GroupTrip {
     if (is_stale(why.code)) session_.cache_.erase(member.statement.sql);
     if (verdict.outcome != Outcome::failed) return;
     const std::string& sql = member.statement.sql;
-    member.failure = verdict.late ? std::make_exception_ptr(TimedOut("the statement did not end before its deadline and was ended on the server: " +
-                                                                     sql::shorten(sql)))
-                                  : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
+    member.failure =
+        verdict.late
+            ? std::make_exception_ptr(TimedOut("the statement did not end before its deadline and was ended on the server: " + sql::shorten(sql)))
+            : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
   }
 
   MysqlSession& session_;

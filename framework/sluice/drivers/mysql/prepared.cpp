@@ -13,8 +13,8 @@
 namespace sluice::mysql {
 namespace {
 
-constexpr unsigned not_preparable = 1295;                      // ER_UNSUPPORTED_PS
-constexpr unsigned too_many_prepared = 1461;                   // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
+constexpr unsigned not_preparable = 1295;     // ER_UNSUPPORTED_PS
+constexpr unsigned too_many_prepared = 1461;  // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
 
 Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
 

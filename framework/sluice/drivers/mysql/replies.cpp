@@ -31,7 +31,7 @@ int Replies::read_query_result(MYSQL* connection) {
   auto& methods = static_cast<Methods&>(const_cast<st_mariadb_methods&>(*connection->methods));  // ours;
   MYSQL_STMT* const statement = std::exchange(methods.statement, nullptr);
   if (!statement) return methods.library->db_read_query_result(connection);
-  // Sending has prepared the object for one answer, and there may be several: as mysql_stmt_execute does.
+  // Sending has prepared the objects for one answer, and there may be several.
   statement->result.rows = 0;
   statement->field_count = 0;  // see MysqlSession::execution()
   connection->net.last_errno = 0;

@@ -119,7 +119,7 @@ class MysqlSession final : public sql::Session {
   std::string validation_query_;
   Duration statement_timeout_;
   Duration close_timeout_;
-  Duration limit_;  // what the server ends statements after; 0: never
+  Duration limit_;                  // what the server ends statements after; 0: never
   Reader reader_ = Reader::prompt;  // whom the server expects
   bool reads_only_ = false;         // what it was told last by keep_to_reads()
   std::uint64_t max_packet_;

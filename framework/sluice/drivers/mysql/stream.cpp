@@ -21,7 +21,8 @@ constexpr std::size_t cells_at_once = 4096;
 
 class MysqlSession::Stream final : public sql::RowSource {
  public:
-  Stream(MysqlSession& session, std::string sql) : sql::RowSource(session), session_(session), sql_(std::move(sql)), turn_(std::in_place, session, sql_) {}
+  Stream(MysqlSession& session, std::string sql)
+      : sql::RowSource(session), session_(session), sql_(std::move(sql)), turn_(std::in_place, session, sql_) {}
   ~Stream() override {
     if (!turn_) return;
     // The server is still sending: only the end of the connection stops it.

@@ -16,7 +16,8 @@
 
 namespace sluice::mysql {
 
-Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection) : connection_(connection), watched_(executor), tls_(mysql_get_ssl_cipher(connection) != nullptr) {
+Wire::Wire(const asio::any_io_executor& executor, MYSQL* connection)
+    : connection_(connection), watched_(executor), tls_(mysql_get_ssl_cipher(connection) != nullptr) {
   const int socket = static_cast<int>(mysql_get_socket(connection_));
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
   set_nonblocking(socket, true);  // without it the TLS layer blocks inside a suspended call
