@@ -51,7 +51,7 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
   const bool plain = !leaves_state(sql, backslash_escapes());
   bool read = plain && sharing_of(sql) == sql::Sharing::reads;
   // The server refuses already to prepare what writes.
-  if (!read && reads_only_) co_await keep_to_reads(false, deadline);
+  if (!read && reads_only_ && company == Company::none) co_await keep_to_reads(false, deadline);
   // One that a group has in its hands is the group's to let go.
   if (PreparedRef victim = cache_.take_victim(); victim && victim.use_count() == 1) co_await forget(victim);
   for (bool again : {true, false}) {
