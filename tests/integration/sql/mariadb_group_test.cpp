@@ -114,6 +114,8 @@ TEST_CASE("MariaDB: the statements of a group are with the server before the fir
       co_await group.run(s);  // everything is prepared now
       for (const sql::GroupMember& member : group.all) REQUIRE(member.outcome == Outcome::done);
       group.all.front().statement = sql::make_statement(nap_there, 500);
+      const auto nothing = [&] { return naps(s.session) == 0; };
+      co_await until(nothing);  // the list may show it for a moment after its answer
       const std::uint64_t before = relay.totals().to_server;
       bool ended = false;
       const auto executor = co_await asio::this_coro::executor;

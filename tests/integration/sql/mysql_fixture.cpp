@@ -67,7 +67,7 @@ void make_naps() { mariadb().query("CREATE OR REPLACE VIEW naps AS SELECT seq, S
 std::size_t naps(std::uint64_t thread) {
   const auto sessions = mariadb().sessions();
   return static_cast<std::size_t>(std::count_if(sessions.begin(), sessions.end(), [thread](const MariaDbSession& s) {
-    return (thread == 0 || s.id == thread) && s.info.find("FROM naps") != std::string::npos;
+    return (thread == 0 || s.id == thread) && s.command == "Execute" && s.info.find("FROM naps") != std::string::npos;
   }));
 }
 

@@ -76,7 +76,7 @@ bool shows(MariaDbServer& server, std::uint64_t thread);
 // A read that takes $1 milliseconds, and may travel: its words do not show that it sleeps. Make the view first.
 inline const std::string nap_there = "SELECT s FROM naps WHERE seq = $1";
 void make_naps();
-// How many such reads run (of this thread, if not 0).
+// How many such reads run, and are not only prepared (of this thread, if not 0).
 std::size_t naps(std::uint64_t thread = 0);
 
 }  // namespace sluice::test

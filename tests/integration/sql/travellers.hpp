@@ -168,12 +168,14 @@ class Travellers {
   bool until(Condition condition, Duration limit = 20s) {
     const Deadline deadline = Deadline::after(scaled(limit));
     t.loop.restart();
-    while (!condition() && !deadline.passed(Clock::now())) {
+    bool holds = condition();
+    while (!holds && !deadline.passed(Clock::now())) {
       t.loop.run_one_for(10ms);
       look();
       if (t.loop.stopped()) t.loop.restart();
+      holds = condition();
     }
-    return condition();
+    return holds;
   }
   bool all_end(Duration limit = 20s) {
     return until([&] { return std::all_of(asked.begin(), asked.end(), [](const Asked& a) { return a.ended; }); }, limit);
