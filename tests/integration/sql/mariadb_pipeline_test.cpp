@@ -87,8 +87,7 @@ TEST_CASE("MariaDB: a SELECT that writes behind a view is refused in company and
   mariadb().query("CREATE OR REPLACE FUNCTION write_it() RETURNS INT BEGIN INSERT INTO written VALUES (1); RETURN 7; END");
   mariadb().query("CREATE OR REPLACE VIEW innocent AS SELECT CONCAT(write_it()) AS v");
   const std::string innocent = "SELECT v FROM innocent";
-  Travellers party(on_mariadb());
-  const auto travel = [&] {
+  const auto travel = [&](Travellers& party) {
     party.start_over();
     party.know({innocent});
     party.know_with(number, 0);
@@ -106,8 +105,13 @@ TEST_CASE("MariaDB: a SELECT that writes behind a view is refused in company and
     CHECK(mariadb().query("SELECT COUNT(*) FROM written")[0][0] == "1");
     return party.travelled({innocent, number});
   };
-  CHECK(Travellers::in_time(travel));
-  for (int i = 0; i < 3; ++i) CHECK_FALSE(travel());
+  const auto refused = [&] {
+    Travellers party(on_mariadb());  // once refused the text never travels again, seen or not
+    if (!travel(party)) return false;
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(travel(party));
+    return true;
+  };
+  CHECK(Travellers::in_time(refused));
 }
 
 TEST_CASE("MariaDB: a slow read holds its neighbours up for pipeline_patience only, still comes to its end, and has no company any more") {
