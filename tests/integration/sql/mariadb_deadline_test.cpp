@@ -21,19 +21,6 @@ bool sleeps(std::uint64_t thread) {
                      [thread](const MariaDbSession& s) { return s.id == thread && s.info.find("SLEEP") != std::string::npos; });
 }
 
-// REQUIRES: `holds` is named before.
-template <class Condition>
-awaitable<void> until(const Condition& holds) {
-  const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer poll(executor);
-  const TimePoint end = Clock::now() + scaled(10s);
-  while (!holds() && Clock::now() < end) {
-    poll.expires_after(5ms);
-    co_await poll.async_wait(use_awaitable);
-  }
-  CHECK(holds());
-}
-
 // What the statement took, and that it timed out.
 awaitable<Duration> time_out(MysqlSession& s, std::string sql, Duration limit) {
   const TimePoint begin = Clock::now();

@@ -70,6 +70,52 @@ void with_mysql(MysqlClient& client, Body body) {
 
 Failure failure_of_connect(Loop& loop, MysqlClient& client, Duration limit = 10s);
 
+// The server's number of the error that a member failed with; 0: it did not, or with something else.
+inline int code_of(const sql::GroupMember& member) {
+  try {
+    if (member.failure) std::rethrow_exception(member.failure);
+  } catch (const sql::SqlError& e) {
+    return e.native_code();
+  } catch (const std::exception&) {
+  }
+  return 0;
+}
+
+// Lets the loop turn until the condition holds. REQUIRES: `holds` is named before.
+template <class Condition>
+awaitable<void> until(const Condition& holds) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer poll(executor);
+  const TimePoint end = Clock::now() + scaled(10s);
+  bool held = holds();
+  while (!held && Clock::now() < end) {
+    poll.expires_after(2ms);
+    co_await poll.async_wait(use_awaitable);
+    held = holds();
+  }
+  CHECK(held);
+}
+
+// It runs beside the test.
+inline void start(const asio::any_io_executor& executor, awaitable<void> work, bool& ended) {
+  asio::co_spawn(executor, std::move(work), [&ended](const std::exception_ptr& failure) {
+    CHECK_FALSE(failure);
+    ended = true;
+  });
+}
+
+// The session can do whatever it could at its beginning: also write.
+inline awaitable<void> check_whole(MysqlSession& s) {
+  CHECK_FALSE(s.broken);
+  CHECK_FALSE(s.dirty);
+  CHECK_FALSE(s.in_transaction());
+  co_await query(s, "CREATE OR REPLACE TABLE whole (n INT) ENGINE=InnoDB");
+  co_await query(s, "INSERT INTO whole VALUES (1)");
+  const sql::Rows rows = co_await query(s, "SELECT n, @@tx_read_only FROM whole");
+  CHECK(rows[0][0].as<int>() == 1);
+  CHECK(rows[0][1].as<int>() == 0);
+}
+
 // Does the server show this thread?
 bool shows(MariaDbServer& server, std::uint64_t thread);
 

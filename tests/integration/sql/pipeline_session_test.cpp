@@ -1,7 +1,5 @@
 // A group on one session: what the server is believed to have prepared, and what is left behind.
-#include <list>
-
-#include "fixture.hpp"
+#include "group_members.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -9,24 +7,6 @@ using namespace sluice::test;
 namespace {
 
 using Outcome = sql::GroupMember::Outcome;
-
-struct Members {
-  std::list<sql::GroupMember> all;
-  template <class... Args>
-  sql::GroupMember& add(std::string_view sql, const Args&... args) {
-    sql::GroupMember& member = all.emplace_back();
-    member.statement = sql::make_statement(sql, args...);
-    return member;
-  }
-  awaitable<void> run(postgres::PostgresSession& on, bool chained = false, Duration patience = 20s) {
-    std::vector<sql::GroupMember*> pointers;
-    for (sql::GroupMember& member : all) {
-      member.outcome = Outcome::open;
-      pointers.push_back(&member);
-    }
-    co_await on.run_group(pointers, chained, scaled(patience));
-  }
-};
 
 awaitable<std::int64_t> prepared(postgres::PostgresSession& session) {
   const sql::Rows rows = co_await query(session, "SELECT count(*) FROM pg_prepared_statements");

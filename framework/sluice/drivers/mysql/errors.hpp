@@ -23,6 +23,13 @@ bool is_lost(unsigned code) noexcept;
 // KILL QUERY or the session's own limit of time ended the statement.
 bool is_interrupted(unsigned code) noexcept;
 
+// The statement's prepared form is no longer known, or its tables changed too much: it did not run.
+constexpr bool is_stale(unsigned code) noexcept { return code == 1243 || code == 1615 || code == 2030; }
+// The session, or its transaction, is read-only.
+constexpr bool is_write_refused(unsigned code) noexcept { return code == 1792; }
+// ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together.
+constexpr bool is_too_many_prepared(unsigned code) noexcept { return code == 1461; }
+
 // Text with error number, SQLSTATE and the shortened statement. Values that the server quotes are in it only with `show_values`
 // (log_parameters).
 sql::SqlError statement_error(const Report& report, sql::Phase phase, const std::string& statement, bool show_values = false);

@@ -1,6 +1,5 @@
 // How a session talks: suspended calls, deadlines, statements as text.
 #include <sluice/drivers/mysql/exchange.hpp>
-#include <sluice/drivers/mysql/group.hpp>
 
 #include <sluice/core/text.hpp>
 #include <sluice/pool/statement_cancel.hpp>
@@ -17,7 +16,6 @@
 namespace sluice::mysql {
 namespace {
 
-// How long past its deadline a statement may keep its caller while the server is asked to end it.
 constexpr Duration cancel_patience = 2s;
 constexpr Duration settle_look = 2ms;
 
@@ -50,6 +48,16 @@ std::shared_ptr<sql::ResultSet> decode(MYSQL_RES* result) {
 
 }  // namespace
 
+TimedOut ended_late(const std::string& sql) {
+  return TimedOut("the statement did not end before its deadline and was ended on the server: " + sql::shorten(sql));
+}
+
+TimedOut never_ended(const std::string& sql) {
+  return TimedOut("the statement did not end before its deadline, and the server did not end it in time: " + sql::shorten(sql));
+}
+
+Deadline MysqlSession::last_word() const { return Deadline::after(std::min<Duration>(close_timeout_, cancel_patience)); }
+
 Report MysqlSession::report() const { return {mysql_errno(wire_->get()), mysql_sqlstate(wire_->get()), mysql_error(wire_->get())}; }
 
 // The server's answer is an error, so it owes no other; or the connection is gone.
@@ -63,8 +71,7 @@ void MysqlSession::fail(const Report& report, sql::Phase phase, const std::strin
   }
   unfinished_ = false;
   // 1969 and 3024 say that the session's own limit of time did it; an interruption (1317) may also be somebody else's.
-  if (is_interrupted(report.code) && (report.code != 1317 || timed_out_))
-    throw TimedOut("the statement did not end before its deadline and was ended on the server: " + shown);
+  if (is_interrupted(report.code) && (report.code != 1317 || timed_out_)) throw ended_late(sql);
   throw statement_error(report, phase, sql, show_values_);
 }
 
@@ -88,11 +95,10 @@ awaitable<void> MysqlSession::expire(Call& call, const std::string& sql) {
   // The server's own limit ends it now, or a little later, for it was rounded up; the janitor is faster where there is one.
   timed_out_ = true;
   if (cancel) pool::StatementCancel(*cancel).ask();
-  const Deadline patience = Deadline::after(std::min<Duration>(close_timeout_, cancel_patience));
+  const Deadline patience = last_word();
   const Wake late = co_await call.finish(patience);
   if (late == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
-  if (late == Wake::expired)
-    throw TimedOut("the statement did not end before its deadline, and the server did not end it in time: " + sql::shorten(sql));
+  if (late == Wake::expired) throw never_ended(sql);
   co_await settle_cancel(patience);
 }
 
@@ -155,7 +161,7 @@ awaitable<void> MysqlSession::refresh_status() {
   const std::string nothing = "DO 0";
   bool failed = false;
   try {
-    co_await text(nothing, false, sql::Phase::execute, Deadline::after(std::min<Duration>(close_timeout_, cancel_patience)));
+    co_await text(nothing, false, sql::Phase::execute, last_word());
   } catch (const Error&) {
     failed = true;
   }

@@ -11,6 +11,12 @@
 
 namespace sluice::mysql {
 
+Report report_of(st_mysql_stmt* statement);
+
+// What a caller hears of a statement past its deadline.
+TimedOut ended_late(const std::string& sql);
+TimedOut never_ended(const std::string& sql);
+
 // REQUIRES: `step` is named before.
 template <class Step>
 Call MysqlSession::start(Step& step) {

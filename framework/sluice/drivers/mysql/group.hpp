@@ -6,6 +6,7 @@
 // it. Such a request names the session: it may come late, and hit the one behind; and not every statement that it ends says 1317.
 #pragma once
 
+#include <sluice/drivers/mysql/errors.hpp>
 #include <sluice/sql/session.hpp>
 
 namespace sluice::mysql {
@@ -24,12 +25,6 @@ struct Verdict {
   bool slow = false;
   bool late = false;  // failed: the deadline is what its caller hears of
 };
-
-// Its prepared form is no longer known, or its tables changed too much: it did not run.
-constexpr bool is_stale(unsigned code) noexcept { return code == 1243 || code == 1615 || code == 2030; }
-
-// Of a session that is read-only.
-constexpr bool is_write_refused(unsigned code) noexcept { return code == 1792; }
 
 constexpr Verdict verdict(const Refusal& refusal) noexcept {
   using Outcome = sql::GroupMember::Outcome;

@@ -22,13 +22,10 @@ namespace {
 // sender that waits until its statement is taken would wait for each other.
 constexpr std::size_t most_ahead = 16 * 1024;
 constexpr std::size_t overhead = 64;  // of a statement, beside its parameters
-// How long past its deadline, or the group's patience, what runs may go on while the server is asked to end it.
-constexpr Duration cancel_patience = 2s;
 // Of those who are interrupted although the patience was lost with another: what is known to take longer has no company.
 constexpr Duration least_patience = 5ms;
 // A KILL QUERY that comes before the server has begun with the statement hits nothing.
 constexpr Duration ask_again = 20ms;
-constexpr unsigned too_many_prepared = 1461;
 
 class HeldBack {
  public:
@@ -95,7 +92,7 @@ class MysqlSession::GroupTrip {
         end(member, Verdict{.outcome = Outcome::alone, .slow = true});
       } else if (is_write_refused(code) || (!failure && (!prepared_[at] || !prepared_[at]->read))) {
         end(member, Verdict{.outcome = Outcome::alone, .unfit = true});
-      } else if (code == too_many_prepared) {
+      } else if (is_too_many_prepared(code)) {
         end(member, Verdict{.outcome = Outcome::alone});
       } else if (failure && (late || !session_.broken)) {
         fail(member, std::move(failure));
@@ -190,7 +187,7 @@ class MysqlSession::GroupTrip {
 
   // REQUIRES: the parameters are kept until it returns.
   awaitable<void> send(std::size_t at, Parameters& parameters) {
-    const Deadline until = members_.size() > 1 ? Deadline::after(cancel_patience) : members_[at]->deadline;
+    const Deadline until = members_.size() > 1 ? session_.last_word() : members_[at]->deadline;
     Execution execute = session_.execution(*prepared_[at], parameters);
     Call call = session_.start(execute);
     while (!call.done()) {
@@ -226,7 +223,7 @@ class MysqlSession::GroupTrip {
         }
         if (!asked) {
           asked = true;
-          word = Deadline::after(std::min<Duration>(session_.close_timeout_, cancel_patience));
+          word = session_.last_word();
           interruptions_ += session_.cancel ? 1 : 0;
         }
         if (word.passed(Clock::now())) {
@@ -248,8 +245,7 @@ class MysqlSession::GroupTrip {
 
   void expire(sql::GroupMember& member) {
     if (!member.deadline.passed(Clock::now())) return end(member, Verdict{.outcome = Outcome::alone, .slow = true});
-    fail(member, std::make_exception_ptr(TimedOut("the statement did not end before its deadline, and the server did not end it in time: " +
-                                                  sql::shorten(member.statement.sql))));
+    fail(member, std::make_exception_ptr(never_ended(member.statement.sql)));
   }
 
   // The answer that the library has read.
@@ -257,7 +253,7 @@ class MysqlSession::GroupTrip {
     sql::GroupMember& member = *members_[at];
     const std::string& sql = member.statement.sql;
     MYSQL_STMT* const s = prepared_[at]->handle;
-    if (failed) return refused(member, {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}, asked);
+    if (failed) return refused(member, report_of(s), asked);
     if (mysql_stmt_more_results(s) || mysql_stmt_field_count(s) == 0) {  // not what a read gives
       session_.broken = true;
       return;
@@ -288,10 +284,8 @@ class MysqlSession::GroupTrip {
     if (is_stale(why.code)) session_.cache_.erase(member.statement.sql);
     if (verdict.outcome != Outcome::failed) return;
     const std::string& sql = member.statement.sql;
-    member.failure =
-        verdict.late
-            ? std::make_exception_ptr(TimedOut("the statement did not end before its deadline and was ended on the server: " + sql::shorten(sql)))
-            : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
+    member.failure = verdict.late ? std::make_exception_ptr(ended_late(sql))
+                                  : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
   }
 
   MysqlSession& session_;

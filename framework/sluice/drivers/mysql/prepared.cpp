@@ -1,6 +1,5 @@
 // Prepared statements: preparing, running, reading, letting go.
 #include <sluice/drivers/mysql/exchange.hpp>
-#include <sluice/drivers/mysql/group.hpp>
 #include <sluice/drivers/mysql/sharing.hpp>
 
 #include <sluice/core/text.hpp>
@@ -13,10 +12,7 @@
 namespace sluice::mysql {
 namespace {
 
-constexpr unsigned not_preparable = 1295;     // ER_UNSUPPORTED_PS
-constexpr unsigned too_many_prepared = 1461;  // ER_MAX_PREPARED_STMT_COUNT_REACHED: of all clients together
-
-Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
+constexpr unsigned not_preparable = 1295;  // ER_UNSUPPORTED_PS
 
 // INSERT … RETURNING gives rows and changes them.
 bool changes_rows(std::string_view sql) {
@@ -27,6 +23,8 @@ bool changes_rows(std::string_view sql) {
 }
 
 }  // namespace
+
+Report report_of(MYSQL_STMT* s) { return {mysql_stmt_errno(s), mysql_stmt_sqlstate(s), mysql_stmt_error(s)}; }
 
 Prepared::~Prepared() {
   if (handle) mysql_stmt_close(handle);
@@ -79,7 +77,7 @@ awaitable<MysqlSession::PreparedRef> MysqlSession::prepare(const std::string& sq
       co_return prepared;
     }
     const Report why = report_of(s);
-    if (why.code == not_preparable || (why.code == too_many_prepared && again && cache_.size() > 0)) {
+    if (why.code == not_preparable || (is_too_many_prepared(why.code) && again && cache_.size() > 0)) {
       unfinished_ = false;
       co_await forget(prepared);
       if (why.code == not_preparable) co_return nullptr;

@@ -72,6 +72,8 @@ class MysqlSession final : public sql::Session {
   // statement, or the coroutine is cancelled.
   awaitable<void> finish(Call& call, const std::string& sql, Deadline deadline);
   awaitable<void> expire(Call& call, const std::string& sql);
+  // How long past its deadline a statement may keep its caller while the server is asked to end it.
+  Deadline last_word() const;
   awaitable<void> settle_cancel(Deadline deadline);
   awaitable<std::shared_ptr<sql::ResultSet>> text(const std::string& sql, bool script, sql::Phase phase, Deadline deadline);
   awaitable<void> switch_scripts(bool on, Deadline deadline);
