@@ -175,8 +175,6 @@ std::vector<std::string> MariaDbServer::command() const {
   if (options_.ssl) {
     arguments.push_back("--ssl-cert=" + directory_ + "/server.pem");
     arguments.push_back("--ssl-key=" + directory_ + "/server.key");
-    // MariaDB sometimes resets a TLS connect that it serves on a thread whose last handshake was broken off: no thread serves twice.
-    arguments.push_back("--thread-cache-size=0");
   }
   for (const auto& [name, value] : options_.settings) arguments.push_back("--" + name + "=" + value);
   return arguments;
