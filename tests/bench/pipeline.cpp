@@ -3,7 +3,9 @@
 //   bench_pipeline [pairs] [seconds] [part…]
 //
 // Parts: reads (in groups), pipelined (the same against pgbench's own pipelines), tls, chained (pipeline: all), alone (pipeline: off),
-// writes, slow (p99 of fast reads beside a read of one second). All by default. 256 coroutines, 8 connections.
+// writes, slow (p99 of fast reads beside a read of one second), bare (what libpq alone reaches, and how much of that ours does). All by
+// default. 256 coroutines, 8 connections.
+#include <bench/bare_libpq.hpp>
 #include <bench/command.hpp>
 #include <bench/sql_load.hpp>
 #include <support/postgres.hpp>
@@ -21,6 +23,7 @@ namespace {
 
 constexpr int scale = 5;
 constexpr int accounts = scale * 100000;
+constexpr int group = coroutines / connections;
 
 const char* const point_select = "SELECT abalance FROM pgbench_accounts WHERE aid = $1";
 // same() is inlined by the server's planner; but for all that its text tells, it might write.
@@ -43,7 +46,7 @@ class Pgbench {
 
   double selects(double seconds, int threads = 2, const char* tls = "disable") const { return tps("-S -j " + std::to_string(threads), seconds, tls); }
   double pipelined(double seconds) const { return 32 * tps("-j 2 -f " + pipeline_, seconds, "disable"); }
-  double updates(double seconds) const { return tps("-j 2 -f " + update_, seconds, "disable"); }
+  double updates(double seconds, int threads = 2) const { return tps("-j " + std::to_string(threads) + " -f " + update_, seconds, "disable"); }
   static std::string version() {
     const std::string line = output_of("pgbench --version");
     return line.substr(0, line.find('\n'));
@@ -120,6 +123,9 @@ int main(int argc, char** argv) {
     const Pairs p = take_turns(
         pairs, [&] { return ours.run(point_update, seconds); }, [&] { return pgbench.updates(seconds); });
     report("pipeline.writes", p, "/s", "× pgbench, the same statement, -c 8 -j 2", at_least(0.9, p.ratio()));
+    const Pairs alike = take_turns(
+        pairs, [&] { return ours.run(point_update, seconds); }, [&] { return pgbench.updates(seconds, 1); });
+    report("pipeline.writes_of_one_thread", alike, "/s", "× pgbench, the same statement, -c 8 -j 1: one thread, as one loop is");
   }
   if (wanted("slow")) {
     SqlLoad ours(plain, accounts);
@@ -130,6 +136,21 @@ int main(int argc, char** argv) {
     const Pairs p = take_turns(
         pairs, [&] { return p99(true); }, [&] { return p99(false); });
     report("pipeline.p99_beside_a_slow_read", p, "ms", "× the fast reads alone", at_most(1.5, p.ratio()));
+  }
+  if (wanted("bare")) {
+    const auto beside = [&](const std::string& name, const std::string& url, const char* mode, const char* sql, bool chained) {
+      SqlLoad ours(url, accounts, chained ? config::Pipeline::all : config::Pipeline::reads);
+      BareLibpq bare(url, sql, accounts, chained ? BareLibpq::Groups::chained : BareLibpq::Groups::reads, connections, group);
+      const Pairs most = take_turns(
+          pairs, [&] { return bare.run(seconds); }, [&] { return pgbench.selects(seconds, 2, mode); });
+      report("pipeline.bare_" + name, most, "/s", "× the same pgbench -S, -c 8 -j 2: libpq alone, groups of 32, the most that can be reached");
+      const Pairs part = take_turns(
+          pairs, [&] { return ours.run(sql, seconds); }, [&] { return bare.run(seconds); });
+      report("pipeline." + name + "_of_bare", part, "/s", "× libpq alone");
+    };
+    beside("reads", plain, "disable", point_select, false);
+    beside("reads_tls", tls, "require", point_select, false);
+    beside("chained", plain, "disable", chained_select, true);
   }
   return 0;
 }

@@ -3,6 +3,9 @@
 #include <sluice/sql/once_gate.hpp>
 #include <sluice/sql/pipeline.hpp>
 
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -138,12 +141,21 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
   if (known && known->sharing != Sharing::none && known->quick()) {
     lease = source_->try_acquire(where);
     if (!lease) {
+      const asio::any_io_executor executor = co_await asio::this_coro::executor;
+      Pipeline::Trip trip(pipeline_, executor, std::move(statement), known, running, overall, where);
+      awaitable<void> wait = trip.wait();
+      co_await std::move(wait);
+      if (!trip.over()) {
+        const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+        trip.throw_late();
+      }
       Rows rows;
-      const bool arrived = co_await Pipeline::travel(pipeline_, statement, known, running, overall, where, rows);
-      if (arrived) {
+      if (trip.arrived(rows)) {
         running.succeeded();
         co_return rows;
       }
+      statement = trip.take_back();
     }
   }
   if (!lease) lease = co_await this->lease(overall, where);

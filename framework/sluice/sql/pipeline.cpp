@@ -93,19 +93,6 @@ struct Pipeline::Wait {
   }
 };
 
-// A caller's place, until it leaves, whatever makes it leave.
-class Pipeline::Seat {
- public:
-  Seat(Pipeline& pipeline, Ticket ticket) : pipeline_(pipeline), ticket_(std::move(ticket)) {}
-  Seat(const Seat&) = delete;
-  Seat& operator=(const Seat&) = delete;
-  ~Seat() { pipeline_.leave(ticket_); }
-
- private:
-  Pipeline& pipeline_;
-  Ticket ticket_;
-};
-
 Pipeline::Pipeline(pool::ConnectionSource& source, const SqlConnector& connector)
     : source_(&source),
       connector_(&connector),
@@ -145,41 +132,49 @@ void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
       n, cause);
 }
 
-awaitable<bool> Pipeline::travel(std::shared_ptr<Pipeline> self, Statement& statement, std::shared_ptr<KnownText> known,
-                                 StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows) {
-  self->refuse_if_full();
-  const auto executor = co_await asio::this_coro::executor;
-  self->belong_to(executor);
-  const Duration longest = self->source_->options().acquire_timeout;
-  const auto traveller = std::make_shared<Traveller>();
-  traveller->statement = std::move(statement);
-  traveller->text = std::move(known);
-  traveller->overall = overall;
-  traveller->since = Clock::now();
-  traveller->boarding = longest > Duration::zero() ? earlier(overall, Deadline{traveller->since + longest}) : overall;
-  traveller->timeout = self->source_->options().statement_timeout;
-  traveller->running = &running;
-  traveller->where = where;
-  const Seat seat(*self, traveller);
-  self->present_.push_back(*traveller);
-  self->waiting_.push_back(traveller);
-  self->ring_by(traveller->boarding.at);
-  self->summon(executor, where);
-  const Wait wait{traveller.get()};
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(wait, use_awaitable);
-  if (!traveller->over) {
-    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
-    self->throw_late(*traveller, Clock::now());
+Pipeline::Trip::Trip(std::shared_ptr<Pipeline> pipeline, const asio::any_io_executor& executor, Statement statement, std::shared_ptr<KnownText> text,
+                     StatementWatch::Running& running, Deadline overall, const boost::source_location& where)
+    : pipeline_(std::move(pipeline)) {
+  pipeline_->refuse_if_full();
+  pipeline_->belong_to(executor);
+  const Duration longest = pipeline_->source_->options().acquire_timeout;
+  ticket_ = std::make_shared<Traveller>();
+  ticket_->statement = std::move(statement);
+  ticket_->text = std::move(text);
+  ticket_->overall = overall;
+  ticket_->since = Clock::now();
+  ticket_->boarding = longest > Duration::zero() ? earlier(overall, Deadline{ticket_->since + longest}) : overall;
+  ticket_->timeout = pipeline_->source_->options().statement_timeout;
+  ticket_->running = &running;
+  ticket_->where = where;
+  pipeline_->present_.push_back(*ticket_);
+  try {
+    pipeline_->waiting_.push_back(ticket_);
+    pipeline_->ring_by(ticket_->boarding.at);
+    pipeline_->summon(executor, where);
+  } catch (...) {
+    pipeline_->leave(ticket_);
+    throw;
   }
-  if (traveller->outcome == GroupMember::Outcome::failed) std::rethrow_exception(traveller->failure);
-  if (traveller->outcome != GroupMember::Outcome::done) {
-    statement = std::move(traveller->statement);
-    co_return false;
-  }
-  rows = std::move(traveller->rows);
-  co_return true;
 }
+
+awaitable<void> Pipeline::Trip::wait() {
+  const Wait until_told{ticket_.get()};
+  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(until_told, use_awaitable);
+}
+
+bool Pipeline::Trip::over() const noexcept { return ticket_->over; }
+
+void Pipeline::Trip::throw_late() const { pipeline_->throw_late(*ticket_, Clock::now()); }
+
+bool Pipeline::Trip::arrived(Rows& rows) {
+  if (ticket_->outcome == GroupMember::Outcome::failed) std::rethrow_exception(ticket_->failure);
+  if (ticket_->outcome != GroupMember::Outcome::done) return false;
+  rows = std::move(ticket_->rows);
+  return true;
+}
+
+Statement Pipeline::Trip::take_back() noexcept { return std::move(ticket_->statement); }
 
 // The caller of this one is gone or served. On the way it cannot be called back: its result is dropped, and if it is late the server is
 // told to end it. A short moment is given, because most are done by then.

@@ -36,11 +36,7 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
   // What is known of the statement's text, judged by what the options allow.
   std::shared_ptr<KnownText> look_up(std::string_view sql);
 
-  // Waits for a connection and for the group. True: `rows` is the result. False: it is to run alone, and nothing of it remains.
-  // Throws like Database::run. `running` is told when it is with the server. The statement is given back with
-  // false only.
-  static awaitable<bool> travel(std::shared_ptr<Pipeline> self, Statement& statement, std::shared_ptr<KnownText> text,
-                                StatementWatch::Running& running, Deadline overall, boost::source_location where, Rows& rows);
+  class Trip;
 
   std::size_t waiting() const noexcept { return waiting_.size(); }
   void loop_ended() noexcept override;
@@ -48,7 +44,6 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
  private:
   struct Traveller;
   struct Wait;
-  class Seat;
   using TravellerHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
   using Ticket = std::shared_ptr<Traveller>;
   using Party = std::vector<Ticket>;
@@ -85,6 +80,32 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
   TimePoint rings_ = TimePoint::max();  // max: the alarm is not set
   std::uint32_t summoned_ = 0;  // carriers that wait for a connection
   std::uint32_t carriers_ = 0;  // carriers that have one
+};
+
+// One caller's: its place among those who wait, the way with a group, and the result. In the caller's frame, so that a call that waits is
+// one frame and the wait's own; its end gives up the place.
+class Pipeline::Trip {
+ public:
+  // Throws PoolError where too many wait already. `executor`: the caller's. `running` is told when the statement is with the server.
+  Trip(std::shared_ptr<Pipeline> pipeline, const asio::any_io_executor& executor, Statement statement, std::shared_ptr<KnownText> text,
+       StatementWatch::Running& running, Deadline overall, const boost::source_location& where);
+  ~Trip() { pipeline_->leave(ticket_); }
+  Trip(const Trip&) = delete;
+  Trip& operator=(const Trip&) = delete;
+
+  // Until it is over or too late, or the caller is cancelled.
+  awaitable<void> wait();
+  bool over() const noexcept;
+  // REQUIRES: wait() has ended, and it is neither over nor cancelled. Says why it is too late.
+  [[noreturn]] void throw_late() const;
+  // REQUIRES: over. False: it is to run alone, and nothing of it remains. Throws like Database::run.
+  bool arrived(Rows& rows);
+  // REQUIRES: over, and it did not arrive.
+  Statement take_back() noexcept;
+
+ private:
+  std::shared_ptr<Pipeline> pipeline_;
+  Ticket ticket_;
 };
 
 }  // namespace sluice::sql

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t longest_value = 64;
 constexpr std::size_t longest_shown = 240;
+// Other pools of the slot give entries back, too, and tell nobody.
+constexpr Duration look_again = 1ms;
 
 std::string describe(const Value& value) {
   struct Writer {
@@ -46,9 +48,13 @@ std::string describe_parameters(const std::vector<Value>& parameters) {
 StatementWatch::StatementWatch(std::string pool, StatementBoard board, Duration slow, bool log_parameters)
     : pool_(std::move(pool)), board_(board), slow_(slow), log_parameters_(log_parameters), written_(board.running.size()) {}
 
-// The first free entry. With all of them taken the statement runs unseen: 32 at once are more than a list needs.
+// A free entry. With all of them taken the statement runs unseen: 32 at once are more than a list needs.
 shm::RunningStatement* StatementWatch::show(std::string_view sql, std::uint64_t session, TimePoint started) noexcept {
-  for (std::size_t i = 0; i < board_.running.size(); ++i) {
+  if (started < full_until_) return nullptr;
+  const std::size_t entries = board_.running.size();
+  for (std::size_t looked = 0; looked < entries; ++looked) {
+    const std::size_t i = look_first_ < entries ? look_first_ : 0;
+    look_first_ = i + 1;
     shm::RunningStatement& entry = board_.running[i];
     if (entry.started_nanos.get() != 0) continue;
     const std::string_view shown = sql.substr(0, longest_shown);
@@ -62,7 +68,14 @@ shm::RunningStatement* StatementWatch::show(std::string_view sql, std::uint64_t 
     entry.started_nanos.publish(static_cast<std::uint64_t>(to_nanos(started)));
     return &entry;
   }
+  full_until_ = started + look_again;
   return nullptr;
+}
+
+void StatementWatch::hide(shm::RunningStatement& entry) noexcept {
+  entry.started_nanos.set(0);
+  look_first_ = static_cast<std::size_t>(&entry - board_.running.data());
+  full_until_ = TimePoint();
 }
 
 void StatementWatch::log_slow(std::string_view sql, const std::string& parameters, Duration took, bool succeeded) const {
@@ -71,39 +84,46 @@ void StatementWatch::log_slow(std::string_view sql, const std::string& parameter
 }
 
 StatementWatch::Running::Running(StatementWatch& watch, std::string_view sql, const std::vector<Value>* parameters)
-    : watch_(&watch), own_(sql), sql_(own_) {
-  if (watch.log_parameters_ && parameters) parameters_ = describe_parameters(*parameters);
+    : watch_(&watch), own_(std::make_unique<Texts>()) {
+  own_->sql = sql;
+  sql_ = own_->sql;
+  keep_parameters(parameters);
 }
 
 StatementWatch::Running::Running(StatementWatch& watch, const KnownText& known, const std::vector<Value>* parameters)
     : watch_(&watch), sql_(known.text) {
-  if (watch.log_parameters_ && parameters) parameters_ = describe_parameters(*parameters);
+  keep_parameters(parameters);
+}
+
+void StatementWatch::Running::keep_parameters(const std::vector<Value>* parameters) {
+  if (!watch_->log_parameters_ || !parameters) return;
+  if (!own_) own_ = std::make_unique<Texts>();
+  own_->parameters = describe_parameters(*parameters);
 }
 
 StatementWatch::Running::Running(Running&& other) noexcept
     : watch_(std::exchange(other.watch_, nullptr)),
       own_(std::move(other.own_)),
-      sql_(own_.empty() ? other.sql_ : own_),
-      parameters_(std::move(other.parameters_)),
+      sql_(other.sql_),
       entry_(std::exchange(other.entry_, nullptr)),
       started_(other.started_),
       succeeded_(other.succeeded_) {}
 
 void StatementWatch::Running::on(const Session& session) noexcept {
-  if (entry_) entry_->started_nanos.set(0);  // it was with another session before
+  if (entry_) watch_->hide(*entry_);  // it was with another session before
   started_ = Clock::now();
   entry_ = watch_->show(sql_, session.session, started_);
 }
 
 StatementWatch::Running::~Running() {
   if (!watch_) return;
-  if (entry_) entry_->started_nanos.set(0);
+  if (entry_) watch_->hide(*entry_);
   if (shm::PoolStats* stats = watch_->board_.stats) {
     stats->statements.add();
     if (!succeeded_) stats->statement_errors.add();
   }
   if (watch_->slow_ <= Duration::zero() || started_ == TimePoint{}) return;
-  if (const Duration took = Clock::now() - started_; took >= watch_->slow_) watch_->log_slow(sql_, parameters_, took, succeeded_);
+  if (const Duration took = Clock::now() - started_; took >= watch_->slow_) watch_->log_slow(sql_, own_ ? own_->parameters : std::string(), took, succeeded_);
 }
 
 }  // namespace sluice::sql

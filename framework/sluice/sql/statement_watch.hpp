@@ -45,10 +45,14 @@ class StatementWatch {
     void succeeded() noexcept { succeeded_ = true; }
 
    private:
+    struct Texts {
+      std::string sql, parameters;
+    };
+    void keep_parameters(const std::vector<Value>* parameters);
+
     StatementWatch* watch_;
-    std::string own_;
-    std::string_view sql_;  // `own_`, or what outlives this
-    std::string parameters_;
+    std::unique_ptr<Texts> own_;  // most need none
+    std::string_view sql_;        // of `own_`, or what outlives this
     shm::RunningStatement* entry_ = nullptr;
     TimePoint started_{};
     bool succeeded_ = false;
@@ -56,6 +60,7 @@ class StatementWatch {
 
  private:
   shm::RunningStatement* show(std::string_view sql, std::uint64_t session, TimePoint started) noexcept;
+  void hide(shm::RunningStatement& entry) noexcept;
   void log_slow(std::string_view sql, const std::string& parameters, Duration took, bool succeeded) const;
 
   std::string pool_;
@@ -63,6 +68,8 @@ class StatementWatch {
   Duration slow_;
   bool log_parameters_;
   std::vector<std::string> written_;  // the text that each entry holds: most statements find theirs there already
+  std::size_t look_first_ = 0;        // the entry that became free last, or the one after the one taken last
+  TimePoint full_until_{};            // none was free: until then, or until one of ours is, nobody looks
 };
 
 // "$1=7, $2='Ada'", each value cut to 64 characters.

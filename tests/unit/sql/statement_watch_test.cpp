@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <support/eventually.hpp>
+
 #include "stub_session.hpp"
 
 using namespace sluice;
@@ -61,15 +63,50 @@ TEST_CASE("a statement is shown while it runs, with its pool and session, and no
   }
   CHECK(entries[0].started_nanos.get() == 0);
   CHECK(entries[1].started_nanos.get() == 0);
-  // Two pools share the entries; the text is written anew where the other one wrote.
+}
+
+TEST_CASE("two pools of a slot share the entries: a text is written anew where the other one wrote, and who found all taken looks again") {
+  std::vector<shm::RunningStatement> entries(1);
+  sql::StatementWatch mine("main", sql::StatementBoard(nullptr, entries, 7), 0s, false);
   sql::StatementWatch other("other", sql::StatementBoard(nullptr, entries, 8), 0s, false);
-  {
+  StubSession session(std::make_shared<SqlServer>(), sql::Dialect::postgres);
+  for (int round = 0; round < 2; ++round) {
+    {
+      sql::StatementWatch::Running ours(mine, "SELECT 1");
+      ours.on(session);
+      CHECK(entries[0].text.get() == "SELECT 1");
+      CHECK(entries[0].pool.get() == 7);
+      sql::StatementWatch::Running unseen(other, "SELECT 'theirs'");
+      unseen.on(session);
+      CHECK(entries[0].pool.get() == 7);
+    }
     sql::StatementWatch::Running theirs(other, "SELECT 'theirs'");
-    theirs.on(session);
+    CHECK(eventually(1s, [&] {  // `other` was not told that the entry is free
+      theirs.on(session);
+      return entries[0].started_nanos.get() != 0;
+    }));
+    CHECK(entries[0].text.get() == "SELECT 'theirs'");
+    CHECK(entries[0].pool.get() == 8);
   }
-  sql::StatementWatch::Running ours(watch, "SELECT 1");
-  ours.on(session);
-  CHECK(entries[0].text.get() == "SELECT 1");
+}
+
+TEST_CASE("an entry that a pool gives back itself shows its next statement at once") {
+  std::vector<shm::RunningStatement> entries(2);
+  sql::StatementWatch watch("main", sql::StatementBoard(nullptr, entries, 7), 0s, false);
+  StubSession session(std::make_shared<SqlServer>(), sql::Dialect::postgres);
+  std::vector<std::unique_ptr<sql::StatementWatch::Running>> running;
+  for (const char* text : {"SELECT 0", "SELECT 1", "SELECT 2"}) {
+    running.push_back(std::make_unique<sql::StatementWatch::Running>(watch, text));
+    running.back()->on(session);
+  }
+  for (const std::size_t ends : {1u, 0u}) {
+    running[ends].reset();
+    CHECK(entries[ends].started_nanos.get() == 0);
+    running[ends] = std::make_unique<sql::StatementWatch::Running>(watch, "SELECT 'next'");
+    running[ends]->on(session);
+    CHECK(entries[ends].started_nanos.get() != 0);
+    CHECK(entries[ends].text.get() == "SELECT 'next'");
+  }
 }
 
 TEST_CASE("a slow statement is logged with its time and text, its parameters only if asked for") {
