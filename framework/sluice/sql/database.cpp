@@ -1,4 +1,5 @@
 #include <sluice/core/text.hpp>
+#include <sluice/sql/alone.hpp>
 #include <sluice/sql/database.hpp>
 #include <sluice/sql/once_gate.hpp>
 #include <sluice/sql/pipeline.hpp>
@@ -78,7 +79,7 @@ Database::Database(pool::ConnectionSource& source, StatementBoard board)
       dialect_(connector_->dialect()) {
   const bool able = connector_->sharing("SELECT 1") != Sharing::none;
   const bool may_wait = source.options().queue_limit != 0u;  // for company, which is others' connections
-  if (able && may_wait && source.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(source, *connector_);
+  if (able && may_wait && source.options().pipeline != config::Pipeline::off) pipeline_ = std::make_shared<Pipeline>(source, *connector_, watch_);
 }
 
 void Database::on_first_use(std::string postgres_script, std::string sqlite_script, std::string mysql_script) {
@@ -86,37 +87,20 @@ void Database::on_first_use(std::string postgres_script, std::string sqlite_scri
   first_use_ = script.empty() ? nullptr : std::make_shared<FirstUse>(std::move(script));
 }
 
-Deadline Database::statement_deadline(Deadline overall) const noexcept {
-  if (!overall.is_never()) return overall;
-  const Duration timeout = source_->options().statement_timeout;
-  return timeout > Duration::zero() ? Deadline::after(timeout) : Deadline::never();
-}
-
 awaitable<pool::Lease> Database::acquire(Deadline overall, boost::source_location where, bool read_only) {
   if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
-  co_return co_await lease(overall, where, read_only);
-}
-
-awaitable<pool::Lease> Database::lease(Deadline overall, boost::source_location where, bool read_only) {
-  pool::Wish wish;
-  wish.read_only = read_only;
-  if (!overall.is_never()) {
-    const Duration left = std::max(overall.remaining(Clock::now()), Duration::zero());
-    const Duration longest = source_->options().acquire_timeout;  // 0: none
-    wish.limit = longest > Duration::zero() ? std::min(left, longest) : left;
-  }
-  return source_->acquire(wish, where);
+  co_return co_await lease_from(*source_, overall, where, read_only);
 }
 
 awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_location where) {
   const std::shared_ptr<FirstUse> use = first_use_;
-  const Deadline deadline = statement_deadline(overall);
+  const Deadline deadline = statement_deadline(*source_, overall);
   const std::shared_ptr<OnceGate> gate = use;
   co_await OnceGate::wait(gate, deadline, "the first-use script that another statement runs did not end before the deadline");
   if (use->done()) co_return;
 
   OnceGate::Turn turn(use);
-  pool::Lease held = co_await lease(overall, where);
+  pool::Lease held = co_await lease_from(*source_, overall, where);
   // Whatever happens to this coroutine, the next user of the connection finds no transaction of ours.
   const bool dirty = std::exchange(held->dirty, true);
   co_await FirstUse::run(use, session_of(held), deadline);
@@ -124,49 +108,46 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
   turn.succeeded();
 }
 
+KnownTextRef Database::known(std::string_view sql) const { return pipeline_ ? pipeline_->look_up(sql) : nullptr; }
+
+// Others are on their way with connections, or wait for some: it joins them without a frame of its own.
+bool Database::has_company(const KnownTextRef& known) const noexcept {
+  return known && known->travels() && pipeline_->busy() && (!first_use_ || first_use_->done());
+}
+
+awaitable<Rows> Database::run(SqlText sql, std::vector<Value> parameters, Deadline overall) {
+  KnownTextRef text = known(sql.text);
+  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(parameters), std::nullopt, overall, sql.where);
+  return run_known(Statement(std::string(sql.text), std::move(parameters)), std::move(text), overall, sql.where);
+}
+
 awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, boost::source_location where) {
-  const std::shared_ptr<KnownText> known = pipeline_ ? pipeline_->look_up(statement.sql) : nullptr;
-  StatementWatch::Running running = known ? StatementWatch::Running(*watch_, *known, &statement.parameters)
-                                          : StatementWatch::Running(*watch_, statement.sql, &statement.parameters);
   const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
+  KnownTextRef text = known(statement.sql);
+  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(statement.parameters), std::nullopt, overall, where);
+  return run_known(std::move(statement), std::move(text), overall, where);
+}
+
+awaitable<Rows> Database::run_known(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where) {
+  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement)) return run_prepared(std::move(statement), std::move(known), overall, where);
+  Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
+  return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, overall, where);
+}
+
+// What needs more than a connection.
+awaitable<Rows> Database::run_prepared(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where) {
+  StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   if (connector_->gathers(statement)) {
     const std::shared_ptr<Gathering> held = co_await gather(overall, where);
     running.on(held->session());
-    Rows rows = co_await held->session().run(std::move(statement), statement_deadline(overall));
+    Rows rows = co_await held->session().run(std::move(statement), statement_deadline(*source_, overall));
     running.succeeded();
     co_return rows;
   }
-  if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
-  pool::Lease lease;
-  if (known && known->sharing != Sharing::none && known->quick()) {
-    lease = source_->try_acquire(where);
-    if (!lease) {
-      const asio::any_io_executor executor = co_await asio::this_coro::executor;
-      Pipeline::Trip trip(pipeline_, executor, std::move(statement), known, running, overall, where);
-      awaitable<void> wait = trip.wait();
-      co_await std::move(wait);
-      if (!trip.over()) {
-        const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-        if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
-        trip.throw_late();
-      }
-      Rows rows;
-      if (trip.arrived(rows)) {
-        running.succeeded();
-        co_return rows;
-      }
-      statement = trip.take_back();
-    }
-  }
-  if (!lease) lease = co_await this->lease(overall, where);
-  Session& session = session_of(lease);
-  running.on(session);
-  const TimePoint began = known ? Clock::now() : TimePoint();
-  Rows rows = co_await session.run(std::move(statement), statement_deadline(overall));
-  refuse_open_transaction(session);
-  if (known) known->learn(Clock::now() - began);
-  running.succeeded();
-  co_return rows;
+  co_await prepare_first_use(overall, where);
+  Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
+  awaitable<Rows> run = run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::move(running), overall, where);
+  co_return co_await std::move(run);
 }
 
 awaitable<Stream> Database::stream(Statement statement, std::optional<Within> limit, boost::source_location where) {
@@ -175,7 +156,7 @@ awaitable<Stream> Database::stream(Statement statement, std::optional<Within> li
   pool::Lease lease = co_await acquire(overall, where);
   Session& session = session_of(lease);
   running.on(session);
-  std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(overall), overall);
+  std::unique_ptr<RowSource> source = co_await session.open_stream(std::move(statement), statement_deadline(*source_, overall), overall);
   Stream stream(std::move(lease), std::move(source), watch_, std::move(running), source_->options().statement_timeout, overall);
   co_return stream;
 }
@@ -191,8 +172,8 @@ awaitable<BulkInsert> Database::bulk_insert(std::string table, std::vector<std::
   std::optional<Transaction> own;
   own.emplace(std::move(lease), timeout, watch_);
   const TransactionOptions writing;
-  co_await session.begin(writing, statement_deadline(Deadline::never()));
-  co_await session.bulk_begin(std::move(target), statement_deadline(Deadline::never()));
+  co_await session.begin(writing, statement_deadline(*source_, Deadline::never()));
+  co_await session.bulk_begin(std::move(target), statement_deadline(*source_, Deadline::never()));
   BulkInsert bulk(std::move(own), session, width, timeout, watch_, std::move(running));
   co_return bulk;
 }
@@ -200,7 +181,7 @@ awaitable<BulkInsert> Database::bulk_insert(std::string table, std::vector<std::
 awaitable<Listener> Database::listen(std::string channel, boost::source_location where) {
   pool::Lease lease = co_await acquire(Deadline::never(), where);
   Session& session = session_of(lease);
-  co_await session.listen(std::move(channel), statement_deadline(Deadline::never()));
+  co_await session.listen(std::move(channel), statement_deadline(*source_, Deadline::never()));
   Listener listener(std::move(lease));
   co_return listener;
 }
@@ -232,7 +213,7 @@ awaitable<Transaction> Database::start(TransactionOptions options, std::optional
   pool::Lease lease = co_await acquire(overall, where, options.read_only);
   Session& session = session_of(lease);
   Transaction transaction(std::move(lease), source_->options().statement_timeout, watch_);  // from here on: dirty unless it ends well
-  co_await session.begin(options, statement_deadline(overall));
+  co_await session.begin(options, statement_deadline(*source_, overall));
   co_return transaction;
 }
 

@@ -12,6 +12,7 @@
 #include <sluice/pool/connection_source.hpp>
 #include <sluice/pool/retry.hpp>
 #include <sluice/sql/bulk_insert.hpp>
+#include <sluice/sql/known_texts.hpp>
 #include <sluice/sql/listener.hpp>
 #include <sluice/sql/retryable.hpp>
 #include <sluice/sql/session.hpp>
@@ -40,11 +41,11 @@ class Database {
 
   template <class... Args>
   awaitable<Rows> query(SqlText sql, const Args&... args) {
-    return run(make_statement(sql.text, args...), std::nullopt, sql.where);
+    return run(sql, make_parameters(sql.text, args...), Deadline::never());
   }
   template <class... Args>
   awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) {
-    return run(make_statement(sql.text, args...), limit, sql.where);
+    return run(sql, make_parameters(sql.text, args...), Deadline::after(limit.limit));
   }
   // The number of rows changed.
   template <class... Args>
@@ -123,6 +124,11 @@ class Database {
  private:
   class FirstUse;
   class Gathering;
+  awaitable<Rows> run(SqlText sql, std::vector<Value> parameters, Deadline overall);
+  awaitable<Rows> run_known(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where);
+  awaitable<Rows> run_prepared(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where);
+  KnownTextRef known(std::string_view sql) const;
+  bool has_company(const KnownTextRef& known) const noexcept;
   awaitable<std::shared_ptr<Gathering>> gather(Deadline overall, boost::source_location where);
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit, boost::source_location where);
   awaitable<Transaction> start(TransactionOptions options, std::optional<Within> limit, boost::source_location where);
@@ -131,9 +137,7 @@ class Database {
       -> std::invoke_result_t<Body&, Transaction&>;
   // A connection on which the first-use script has run. `overall` bounds the whole.
   awaitable<pool::Lease> acquire(Deadline overall, boost::source_location where, bool read_only = false);
-  awaitable<pool::Lease> lease(Deadline overall, boost::source_location where, bool read_only = false);
   awaitable<void> prepare_first_use(Deadline overall, boost::source_location where);
-  Deadline statement_deadline(Deadline overall) const noexcept;
 
   pool::ConnectionSource* source_;
   const SqlConnector* connector_;

@@ -5,16 +5,19 @@
 #include <sluice/core/clock.hpp>
 #include <sluice/sql/session.hpp>
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 namespace sluice::sql {
 
-struct KnownText {
+// One loop's own, as whoever holds it.
+struct KnownText : boost::intrusive_ref_counter<KnownText, boost::thread_unsafe_counter> {
   std::string text;
   Sharing sharing = Sharing::none;
   bool measured = false;
@@ -23,6 +26,7 @@ struct KnownText {
   // A statement in company keeps others waiting: only what is known to take less than this travels.
   static constexpr Duration quick_enough = 5ms;
   bool quick() const noexcept { return measured && takes < quick_enough; }
+  bool travels() const noexcept { return sharing != Sharing::none && quick(); }
   // It ran alone and took so long. A first run, which prepares and finds everything cold, is soon forgotten.
   void learn(Duration took) noexcept {
     takes = !measured ? took : took < takes ? (takes + took) / 2 : (takes * 7 + took) / 8;
@@ -36,6 +40,7 @@ struct KnownText {
   // A group with it took far too long: it is to be measured again before it has company.
   void suspect() noexcept { measured = false; }
 };
+using KnownTextRef = boost::intrusive_ptr<KnownText>;
 
 class KnownTexts {
  public:
@@ -43,11 +48,11 @@ class KnownTexts {
 
   // `judge(text)` gives the Sharing of a text that is new. A pointer outlives its being forgotten.
   template <class Judge>
-  const std::shared_ptr<KnownText>& find(std::string_view text, Judge&& judge) {
+  const KnownTextRef& find(std::string_view text, Judge&& judge) {
     if (const auto known = texts_.find(text); known != texts_.end()) [[likely]]
       return known->second;
     if (texts_.size() >= capacity_) texts_.clear();
-    auto fresh = std::make_shared<KnownText>();
+    KnownTextRef fresh(new KnownText);
     fresh->text = text;
     fresh->sharing = judge(text);
     const std::string_view key = fresh->text;
@@ -57,7 +62,7 @@ class KnownTexts {
 
  private:
   std::size_t capacity_;
-  std::unordered_map<std::string_view, std::shared_ptr<KnownText>> texts_;  // keys live in the values
+  std::unordered_map<std::string_view, KnownTextRef> texts_;  // keys live in the values
 };
 
 // The even part of one connection, if so many carry, of statements that wait: a few are spread, so that they run side by side.

@@ -1,10 +1,13 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/resume.hpp>
 #include <sluice/core/text.hpp>
+#include <sluice/sql/alone.hpp>
 #include <sluice/sql/pipeline.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
@@ -34,9 +37,9 @@ Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.con
 
 // What a caller throws out of its coroutine is the loop's to see, and no other caller's.
 template <class Handler>
-void go_on(asio::io_context& loop, Handler caller) {
+void go_on(asio::io_context& loop, Handler caller, std::exception_ptr failure, Rows rows) {
   try {
-    resume(loop, std::move(caller));
+    resume(loop, std::move(caller), std::move(failure), std::move(rows));
   } catch (...) {
     asio::post(loop, [failure = std::current_exception()] { std::rethrow_exception(failure); });
   }
@@ -44,28 +47,26 @@ void go_on(asio::io_context& loop, Handler caller) {
 
 }  // namespace
 
-struct Pipeline::Traveller : GroupMember, TravellerHook {
-  using Handler = asio::async_result<asio::use_awaitable_t<>, void()>::handler_type;
+struct Pipeline::Traveller : GroupMember, TravellerHook, boost::intrusive_ref_counter<Traveller, boost::thread_unsafe_counter> {
+  using Handler = asio::async_result<asio::use_awaitable_t<>, void(std::exception_ptr, Rows)>::handler_type;
 
-  std::shared_ptr<KnownText> text;
-  Deadline overall;   // of the call
-  Deadline boarding;  // until it has a connection
+  KnownTextRef known;  // it has the text
+  Deadline overall;    // of the call
+  Deadline boarding;   // until it has a connection
   TimePoint since{};
-  Duration timeout{};  // of the statement once it travels, where the call brings none; 0: none
-  unsigned tries = 0;
-  bool over = false;                           // its outcome is its caller's to see
-  Session* session = nullptr;                  // while it travels
-  std::optional<Handler> caller;               // resumes the one who waits; none: nobody does
-  StatementWatch::Running* running = nullptr;  // the caller's
+  Session* session = nullptr;                      // while it travels
+  std::optional<Handler> caller;                   // who waits; none: nobody does
+  std::optional<StatementWatch::Running> running;  // while somebody waits
   boost::source_location where;
+  unsigned tries = 0;
 
   TimePoint patient_until() const noexcept {
     if (!session) return boarding.at;
     return deadline.is_never() ? deadline.at : deadline.at + farewell;
   }
-  void end(Outcome how) noexcept {
-    outcome = how;
-    over = true;
+  void fail(std::exception_ptr why) noexcept {
+    outcome = Outcome::failed;
+    failure = std::move(why);
   }
   Handler take_caller() noexcept {
     if (auto slot = asio::get_associated_cancellation_slot(*caller); slot.is_connected()) slot.clear();
@@ -76,33 +77,28 @@ struct Pipeline::Traveller : GroupMember, TravellerHook {
 };
 
 // What a caller awaits: its traveller holds the handler until somebody takes it.
-struct Pipeline::Wait {
-  Traveller* traveller;
+struct Pipeline::Departure {
+  Pipeline* pipeline;
+  Ticket traveller;
 
   void operator()(Traveller::Handler&& handler) const {
-    traveller->caller.emplace(std::move(handler));
-    auto slot = asio::get_associated_cancellation_slot(*traveller->caller);
-    if (!slot.is_connected()) return;
-    slot.assign([this_one = traveller](asio::cancellation_type) {
-      if (!this_one->caller) return;
-      Traveller::Handler cancelled = std::move(*this_one->caller);
-      this_one->caller.reset();
-      const auto executor = cancelled.get_executor();
-      asio::post(executor, std::move(cancelled));
-    });
+    auto slot = asio::get_associated_cancellation_slot(traveller->caller.emplace(std::move(handler)));
+    if (slot.is_connected()) slot.assign([line = pipeline, one = traveller.get()](asio::cancellation_type) { line->cancel(*one); });
+    pipeline->depart(*traveller);
   }
 };
 
-Pipeline::Pipeline(pool::ConnectionSource& source, const SqlConnector& connector)
+Pipeline::Pipeline(pool::ConnectionSource& source, const SqlConnector& connector, std::shared_ptr<StatementWatch> watch)
     : source_(&source),
       connector_(&connector),
+      watch_(std::move(watch)),
       all_(source.options().pipeline == config::Pipeline::all),
       most_(source.options().pipeline_group),
       patience_(source.options().pipeline_patience) {}
 
 Pipeline::~Pipeline() = default;
 
-std::shared_ptr<KnownText> Pipeline::look_up(std::string_view sql) {
+KnownTextRef Pipeline::look_up(std::string_view sql) {
   if (sql.size() > longest_text) return nullptr;
   return texts_.find(sql, [this](std::string_view text) {
     const Sharing sharing = connector_->sharing(text);
@@ -120,78 +116,85 @@ void Pipeline::refuse_if_full() const {
                         n, source_->last_connect_error());
 }
 
-void Pipeline::throw_late(const Traveller& traveller, TimePoint now) const {
-  if (traveller.session) throw TimedOut("the statement did not end before its deadline: " + shorten(traveller.statement.sql));
+std::exception_ptr Pipeline::lateness(const Traveller& traveller, TimePoint now) const {
+  if (traveller.session) return std::make_exception_ptr(TimedOut("the statement did not end before its deadline: " + shorten(traveller.sql())));
   const pool::Numbers n = source_->numbers();
   const std::string& cause = source_->last_connect_error();
-  throw pool::PoolError(
+  return std::make_exception_ptr(pool::PoolError(
       pool::Phase::wait_timeout,
       text("pool '", source_->name(), "': no connection within ", to_millis(now - traveller.since), " ms (wait timeout): ", n.leased, " leased, ",
            n.idle, " idle, ", n.connecting, " connecting, ", waiting_.size(), " statements waiting for company, limit ", n.limit, ", held ", n.held,
            cause.empty() ? "" : "; last connect error: ", cause),
-      n, cause);
+      n, cause));
 }
 
-Pipeline::Trip::Trip(std::shared_ptr<Pipeline> pipeline, const asio::any_io_executor& executor, Statement statement, std::shared_ptr<KnownText> text,
-                     StatementWatch::Running& running, Deadline overall, const boost::source_location& where)
-    : pipeline_(std::move(pipeline)) {
-  pipeline_->refuse_if_full();
-  pipeline_->belong_to(executor);
-  const Duration longest = pipeline_->source_->options().acquire_timeout;
-  ticket_ = std::make_shared<Traveller>();
-  ticket_->statement = std::move(statement);
-  ticket_->text = std::move(text);
-  ticket_->overall = overall;
-  ticket_->since = Clock::now();
-  ticket_->boarding = longest > Duration::zero() ? earlier(overall, Deadline{ticket_->since + longest}) : overall;
-  ticket_->timeout = pipeline_->source_->options().statement_timeout;
-  ticket_->running = &running;
-  ticket_->where = where;
-  pipeline_->present_.push_back(*ticket_);
+// ---- callers
+
+awaitable<Rows> Pipeline::travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, Deadline overall,
+                                 const boost::source_location& where) {
+  Ticket traveller(new Traveller);
+  traveller->text = &text->text;
+  traveller->known = std::move(text);
+  traveller->parameters = std::move(parameters);
+  traveller->overall = overall;
+  if (running) traveller->running.emplace(std::move(*running));
+  traveller->where = where;
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Rows)>(Departure{this, std::move(traveller)}, use_awaitable);
+}
+
+// Its caller waits from here on.
+void Pipeline::depart(Traveller& traveller) {
   try {
-    pipeline_->waiting_.push_back(ticket_);
-    pipeline_->ring_by(ticket_->boarding.at);
-    pipeline_->summon(executor, where);
+    belong_to(traveller.caller->get_executor());
+    if (!traveller.running) traveller.running.emplace(*watch_, *traveller.known, &traveller.parameters);
+    refuse_if_full();
+    const Duration longest = source_->options().acquire_timeout;
+    traveller.since = Clock::now();
+    traveller.boarding = longest > Duration::zero() ? earlier(traveller.overall, Deadline{traveller.since + longest}) : traveller.overall;
+    present_.push_back(traveller);
+    waiting_.emplace_back(&traveller);
+    ring_by(traveller.boarding.at);
+    summon(traveller.where);
   } catch (...) {
-    pipeline_->leave(ticket_);
-    throw;
+    Traveller::Handler caller = traveller.take_caller();
+    give_up(traveller);
+    const auto executor = caller.get_executor();
+    asio::post(executor, [caller = std::move(caller), failure = std::current_exception()]() mutable { std::move(caller)(failure, Rows()); });
   }
 }
 
-awaitable<void> Pipeline::Trip::wait() {
-  const Wait until_told{ticket_.get()};
-  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(until_told, use_awaitable);
+void Pipeline::cancel(Traveller& traveller) {
+  if (!traveller.caller) return;
+  Traveller::Handler caller = std::move(*traveller.caller);
+  traveller.caller.reset();
+  give_up(traveller);
+  const auto executor = caller.get_executor();
+  asio::post(executor, [caller = std::move(caller)]() mutable {
+    std::move(caller)(std::make_exception_ptr(boost::system::system_error(asio::error::operation_aborted)), Rows());
+  });
 }
 
-bool Pipeline::Trip::over() const noexcept { return ticket_->over; }
-
-void Pipeline::Trip::throw_late() const { pipeline_->throw_late(*ticket_, Clock::now()); }
-
-bool Pipeline::Trip::arrived(Rows& rows) {
-  if (ticket_->outcome == GroupMember::Outcome::failed) std::rethrow_exception(ticket_->failure);
-  if (ticket_->outcome != GroupMember::Outcome::done) return false;
-  rows = std::move(ticket_->rows);
-  return true;
+// The caller of this one is gone. On the way it cannot be called back: its result is dropped, and if it is late the server is told to end
+// it. A short moment is given, because most are done by then.
+void Pipeline::give_up(Traveller& traveller) noexcept {
+  const Ticket keep(&traveller);
+  leave(traveller);
+  if (traveller.session) {
+    traveller.deadline = earlier(traveller.deadline, Deadline::after(10ms));
+    traveller.session->hurry();
+    return;
+  }
+  std::erase(waiting_, keep);
 }
 
-Statement Pipeline::Trip::take_back() noexcept { return std::move(ticket_->statement); }
-
-// The caller of this one is gone or served. On the way it cannot be called back: its result is dropped, and if it is late the server is
-// told to end it. A short moment is given, because most are done by then.
-void Pipeline::leave(const Ticket& ticket) noexcept {
-  ticket->unlink();
-  ticket->running = nullptr;
+// Nobody waits for it any more.
+void Pipeline::leave(Traveller& traveller) noexcept {
+  traveller.unlink();
+  traveller.running.reset();
   if (present_.empty() && alarm_) {
     alarm_->cancel();
     rings_ = TimePoint::max();
   }
-  if (ticket->over) return;
-  if (ticket->session) {
-    ticket->deadline = earlier(ticket->deadline, Deadline::after(10ms));
-    ticket->session->hurry();
-    return;
-  }
-  std::erase(waiting_, ticket);
 }
 
 // ---- time
@@ -218,28 +221,34 @@ void Pipeline::ring() {
   rings_ = TimePoint::max();
   const TimePoint now = Clock::now();
   TimePoint next = TimePoint::max();
-  std::vector<Traveller::Handler> late;
+  Party late;
   for (Traveller& traveller : present_) {
-    if (!traveller.caller) continue;
     const TimePoint until = traveller.patient_until();
     if (until <= now)
-      late.push_back(traveller.take_caller());
+      late.emplace_back(&traveller);
     else
       next = std::min(next, until);
   }
   ring_by(next);
-  for (Traveller::Handler& handler : late) go_on(*loop_, std::move(handler));
+  for (const Ticket& traveller : late) {
+    if (!traveller->caller) continue;  // one before it has cancelled it
+    std::exception_ptr why = lateness(*traveller, now);
+    Traveller::Handler caller = traveller->take_caller();
+    give_up(*traveller);
+    go_on(*loop_, std::move(caller), std::move(why), Rows());
+  }
 }
 
 // Waiting coroutines hold this object, and it holds them: without a loop nobody else would end either.
 void Pipeline::loop_ended() noexcept {
   std::vector<Traveller::Handler> ended;
   for (Traveller& traveller : present_) {
-    traveller.over = true;
-    if (!traveller.caller) continue;
+    traveller.running.reset();
     ended.push_back(std::move(*traveller.caller));  // its cancellation slot may be gone already: nobody touches it any more
     traveller.caller.reset();
   }
+  present_.clear();
+  waiting_.clear();
   alarm_.reset();
 }
 
@@ -253,15 +262,14 @@ std::uint32_t Pipeline::most_summoned() const noexcept {
 }
 
 // As many as there are statements, so that the pool opens connections for them as for anybody.
-void Pipeline::summon(const asio::any_io_executor& executor, boost::source_location where) {
+void Pipeline::summon(const boost::source_location& where) {
   if (summoned_ >= waiting_.size() || summoned_ >= most_summoned()) return;
   ++summoned_;
-  // On the loop itself: a caller's own executor may carry its task, and a carrier is nobody's.
-  auto& loop = static_cast<asio::io_context&>(asio::query(executor, asio::execution::context));
   const auto rethrow = [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   };
-  asio::co_spawn(loop, carry(shared_from_this(), where), rethrow);
+  // On the loop itself: a caller's own executor may carry its task, and a carrier is nobody's.
+  asio::co_spawn(*loop_, carry(shared_from_this(), where), rethrow);
 }
 
 awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_location where) {
@@ -290,7 +298,7 @@ awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_lo
   }
   if (failure) {
     self->fail(failure, how_many);
-    if (try_again && !self->waiting_.empty()) self->summon(executor, where);
+    if (try_again && !self->waiting_.empty()) self->summon(where);
     co_return;
   }
   ++self->carriers_;
@@ -307,12 +315,12 @@ awaitable<void> Pipeline::carry(std::shared_ptr<Pipeline> self, boost::source_lo
     if (self->waiting_.empty() || Clock::now() >= until || self->source_->numbers().waiting > self->summoned_) break;
   }
   lease.release();
-  if (!self->waiting_.empty()) self->summon(executor, self->waiting_.front()->where);
+  if (!self->waiting_.empty()) self->summon(self->waiting_.front()->where);
 }
 
 Duration Pipeline::together(const Party& party) noexcept {
   Duration sum{};
-  for (const Ticket& ticket : party) sum += ticket->text->takes;
+  for (const Ticket& ticket : party) sum += ticket->known->takes;
   return sum;
 }
 
@@ -323,7 +331,7 @@ Pipeline::Party Pipeline::take() {
   const std::size_t most = even == 1 ? 1 : most_;
   Duration takes{};
   while (!waiting_.empty() && party.size() < most) {
-    takes += waiting_.front()->text->takes;
+    takes += waiting_.front()->known->takes;
     if (!party.empty() && takes > (party.size() < even ? group_takes : trifle)) break;
     party.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -341,15 +349,16 @@ awaitable<void> Pipeline::perform(std::shared_ptr<Pipeline> self, pool::Lease& l
   };
   Session& session = session_of(lease);
   const TimePoint began = Clock::now();
+  const Duration timeout = self->source_->options().statement_timeout;
   std::vector<GroupMember*> members;
   members.reserve(party.size());
   bool chained = false;
   for (const Ticket& ticket : party) {
     ticket->session = &session;
     ticket->outcome = GroupMember::Outcome::open;
-    ticket->deadline = ticket->overall.is_never() && ticket->timeout > Duration::zero() ? Deadline{began + ticket->timeout} : ticket->overall;
-    chained = chained || ticket->text->sharing == Sharing::chain;
-    if (ticket->running) ticket->running->on(session);
+    ticket->deadline = ticket->overall.is_never() && timeout > Duration::zero() ? Deadline{began + timeout} : ticket->overall;
+    chained = chained || ticket->known->sharing == Sharing::chain;
+    if (ticket->running) ticket->running->on(session, began);
     self->ring_by(ticket->patient_until());
     members.push_back(ticket.get());
   }
@@ -363,48 +372,66 @@ awaitable<void> Pipeline::perform(std::shared_ptr<Pipeline> self, pool::Lease& l
     }
   }
   for (const Ticket& ticket : party) {
-    if (ticket->outcome != GroupMember::Outcome::open) continue;
-    ticket->outcome = GroupMember::Outcome::failed;
-    ticket->failure = failure;
+    if (ticket->outcome == GroupMember::Outcome::open) ticket->fail(failure);
   }
-  self->arrive(party, Clock::now() - began);
+  const TimePoint now = Clock::now();
+  self->arrive(party, now - began, now);
 }
 
-void Pipeline::arrive(Party& party, Duration took) {
+void Pipeline::arrive(Party& party, Duration took, TimePoint now) {
   using Outcome = GroupMember::Outcome;
   const bool late = party.size() > 1 && took > group_is_late;
   if (party.size() == 1) {
-    if (party.front()->outcome == Outcome::done) party.front()->text->learn(took);
+    if (party.front()->outcome == Outcome::done) party.front()->known->learn(took);
   } else if (const Duration expected = together(party); took < expected) {
-    for (const Ticket& ticket : party) ticket->text->learn_in_company(took, expected);
+    for (const Ticket& ticket : party) ticket->known->learn_in_company(took, expected);
   }
   std::size_t again = 0;
-  const TimePoint now = Clock::now();
-  for (const Ticket& ticket : party) {
-    if (late || ticket->slow) ticket->text->suspect();
-    if (ticket->unfit) ticket->text->sharing = Sharing::none;
-    if (ticket->outcome == Outcome::again && ticket->deadline.passed(now)) {
-      ticket->outcome = Outcome::failed;
-      ticket->failure = std::make_exception_ptr(
-          TimedOut("the statement did not end before its deadline, and nothing of it remains: " + shorten(ticket->statement.sql)));
-    }
-    if (ticket->outcome == Outcome::again && !ticket->caller) ticket->over = true;  // nobody wants it any more
-    if (ticket->outcome == Outcome::again && ticket->caller && ++ticket->tries <= most_tries) {
-      waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), ticket);  // they came first
+  for (Ticket& ticket : party) {
+    if (late || ticket->slow) ticket->known->suspect();
+    if (ticket->unfit) ticket->known->sharing = Sharing::none;
+    if (ticket->outcome != Outcome::again || !ticket->caller) continue;
+    if (ticket->deadline.passed(now)) {
+      ticket->fail(std::make_exception_ptr(
+          TimedOut("the statement did not end before its deadline, and nothing of it remains: " + shorten(ticket->sql()))));
+    } else if (++ticket->tries <= most_tries) {
       ticket->since += took;  // on the way it did not wait for a connection
       if (!ticket->boarding.is_never()) ticket->boarding = earlier(ticket->overall, Deadline{ticket->boarding.at + took});
       ring_by(ticket->patient_until());
-      continue;
+      waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(again++), std::move(ticket));  // they came first
     }
-    ticket->over = true;
   }
-  tell(party);
+  tell(party, now);
 }
 
-// Callers go on inside of this call, until they wait again.
-void Pipeline::tell(const Party& party) {
-  for (const Ticket& ticket : party) {
-    if (ticket->over && ticket->caller) go_on(*loop_, ticket->take_caller());
+// Callers go on inside of this call, until they wait again. Each traveller is gone by then, so that the next one finds its memory warm.
+void Pipeline::tell(Party& party, TimePoint now) {
+  for (Ticket& ticket : party) {
+    Ticket traveller = std::move(ticket);
+    if (!traveller || !traveller->caller) continue;
+    Traveller::Handler caller = traveller->take_caller();
+    switch (traveller->outcome) {
+      case GroupMember::Outcome::done: {
+        traveller->running->succeeded(now);
+        leave(*traveller);
+        Rows rows = std::move(traveller->rows);
+        traveller.reset();
+        go_on(*loop_, std::move(caller), nullptr, std::move(rows));
+        break;
+      }
+      case GroupMember::Outcome::failed:
+        leave(*traveller);
+        go_on(*loop_, std::move(caller), std::move(traveller->failure), Rows());
+        break;
+      default: {
+        std::optional<StatementWatch::Running> running = std::move(traveller->running);
+        leave(*traveller);
+        const auto executor = caller.get_executor();
+        awaitable<Rows> own = run_alone(*source_, *watch_, nullptr, Statement(traveller->sql(), std::move(traveller->parameters)), traveller->known,
+                                        std::move(running), traveller->overall, traveller->where);
+        asio::co_spawn(executor, std::move(own), std::move(caller));
+      }
+    }
   }
 }
 
@@ -425,10 +452,9 @@ void Pipeline::fail(const std::exception_ptr& failure, std::size_t how_many) {
   for (; how_many > 0 && !waiting_.empty(); --how_many) {
     failed.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    failed.back()->failure = failure;
-    failed.back()->end(GroupMember::Outcome::failed);
+    failed.back()->fail(failure);
   }
-  tell(failed);
+  tell(failed, TimePoint());
 }
 
 }  // namespace sluice::sql

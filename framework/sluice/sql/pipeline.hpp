@@ -18,6 +18,7 @@
 
 #include <boost/assert/source_location.hpp>
 #include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -29,46 +30,54 @@ namespace sluice::sql {
 
 class Pipeline final : public LoopListener, public std::enable_shared_from_this<Pipeline> {
  public:
-  // Both must outlive whoever waits here.
-  Pipeline(pool::ConnectionSource& source, const SqlConnector& connector);
+  // The references must outlive whoever waits here.
+  Pipeline(pool::ConnectionSource& source, const SqlConnector& connector, std::shared_ptr<StatementWatch> watch);
   ~Pipeline();
 
-  // What is known of the statement's text, judged by what the options allow.
-  std::shared_ptr<KnownText> look_up(std::string_view sql);
-
-  class Trip;
-
+  // What is known of the statement's text, judged by what the options allow; null: the text is too long to be remembered.
+  KnownTextRef look_up(std::string_view sql);
+  // Others travel, or wait for a connection.
+  bool busy() const noexcept { return summoned_ + carriers_ > 0; }
   std::size_t waiting() const noexcept { return waiting_.size(); }
+
+  // A statement on its way with others, or in the end alone. No coroutine: what waits is the caller, in one frame of Asio's, and its traveller.
+  // REQUIRES: text->travels(). `running`: one that has begun already. Throws like Database::run.
+  awaitable<Rows> travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, Deadline overall,
+                         const boost::source_location& where);
+
   void loop_ended() noexcept override;
 
  private:
   struct Traveller;
-  struct Wait;
+  struct Departure;
   using TravellerHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-  using Ticket = std::shared_ptr<Traveller>;
+  using Ticket = boost::intrusive_ptr<Traveller>;
   using Party = std::vector<Ticket>;
 
   void refuse_if_full() const;
-  void leave(const Ticket& ticket) noexcept;
+  void depart(Traveller& traveller);
+  void cancel(Traveller& traveller);
+  void give_up(Traveller& traveller) noexcept;
+  void leave(Traveller& traveller) noexcept;
   // The loop of the first call is that of all.
   void belong_to(const asio::any_io_executor& executor);
   void ring_by(TimePoint at);
   void ring();
-  // `executor`: anybody's of this loop.
-  void summon(const asio::any_io_executor& executor, boost::source_location where);
+  void summon(const boost::source_location& where);
   static awaitable<void> carry(std::shared_ptr<Pipeline> self, boost::source_location where);
   static awaitable<void> perform(std::shared_ptr<Pipeline> self, pool::Lease& lease, Party& party);
   Party take();
   static Duration together(const Party& party) noexcept;
-  void arrive(Party& party, Duration took);
-  void tell(const Party& party);
+  void arrive(Party& party, Duration took, TimePoint now);
+  void tell(Party& party, TimePoint now);
   std::size_t concerned_by(pool::Phase phase) const noexcept;
   void fail(const std::exception_ptr& failure, std::size_t how_many);
-  [[noreturn]] void throw_late(const Traveller& traveller, TimePoint now) const;
+  std::exception_ptr lateness(const Traveller& traveller, TimePoint now) const;
   std::uint32_t most_summoned() const noexcept;
 
   pool::ConnectionSource* source_;
   const SqlConnector* connector_;
+  std::shared_ptr<StatementWatch> watch_;
   const bool all_;  // pipeline: all
   const std::uint32_t most_;
   const Duration patience_;
@@ -80,32 +89,6 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
   TimePoint rings_ = TimePoint::max();  // max: the alarm is not set
   std::uint32_t summoned_ = 0;  // carriers that wait for a connection
   std::uint32_t carriers_ = 0;  // carriers that have one
-};
-
-// One caller's: its place among those who wait, the way with a group, and the result. In the caller's frame, so that a call that waits is
-// one frame and the wait's own; its end gives up the place.
-class Pipeline::Trip {
- public:
-  // Throws PoolError where too many wait already. `executor`: the caller's. `running` is told when the statement is with the server.
-  Trip(std::shared_ptr<Pipeline> pipeline, const asio::any_io_executor& executor, Statement statement, std::shared_ptr<KnownText> text,
-       StatementWatch::Running& running, Deadline overall, const boost::source_location& where);
-  ~Trip() { pipeline_->leave(ticket_); }
-  Trip(const Trip&) = delete;
-  Trip& operator=(const Trip&) = delete;
-
-  // Until it is over or too late, or the caller is cancelled.
-  awaitable<void> wait();
-  bool over() const noexcept;
-  // REQUIRES: wait() has ended, and it is neither over nor cancelled. Says why it is too late.
-  [[noreturn]] void throw_late() const;
-  // REQUIRES: over. False: it is to run alone, and nothing of it remains. Throws like Database::run.
-  bool arrived(Rows& rows);
-  // REQUIRES: over, and it did not arrive.
-  Statement take_back() noexcept;
-
- private:
-  std::shared_ptr<Pipeline> pipeline_;
-  Ticket ticket_;
 };
 
 }  // namespace sluice::sql

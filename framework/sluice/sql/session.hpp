@@ -33,9 +33,9 @@ struct Statement {
 // `failure`, and of which parameter (from 1) of which statement.
 [[noreturn]] void refuse_parameter(const SqlError& failure, std::size_t number, std::string_view sql);
 
-// Throws SqlError(encode) that names the parameter.
+// Throws SqlError(encode) that names the parameter, and the statement `sql`.
 template <class... Args>
-Statement make_statement(std::string_view sql, const Args&... args) {
+std::vector<Value> make_parameters(std::string_view sql, const Args&... args) {
   std::vector<Value> parameters;
   parameters.reserve(sizeof...(Args));
   try {
@@ -43,7 +43,13 @@ Statement make_statement(std::string_view sql, const Args&... args) {
   } catch (const SqlError& failure) {
     refuse_parameter(failure, parameters.size() + 1, sql);
   }
-  return Statement(std::string(sql), std::move(parameters));
+  return parameters;
+}
+
+// Throws like make_parameters().
+template <class... Args>
+Statement make_statement(std::string_view sql, const Args&... args) {
+  return Statement(std::string(sql), make_parameters(sql, args...));
 }
 
 enum class Isolation : std::uint8_t {
@@ -102,13 +108,16 @@ struct GroupMember {
     again,   // nothing of it remains, because of somebody else: run it again
     alone,   // nothing of it remains, and a connection of its own may suit it better
   };
-  Statement statement;
+  const std::string* text = nullptr;  // outlives the group
+  std::vector<Value> parameters;
   Deadline deadline;  // may come closer while the group runs; then Session::hurry()
   Outcome outcome = Outcome::open;
   bool unfit = false;  // with `alone`: the server refuses it in company, now and later
   bool slow = false;   // with `alone`: it ran when the group lost patience
   Rows rows;
   std::exception_ptr failure;
+
+  const std::string& sql() const noexcept { return *text; }
 };
 
 // A message of LISTEN/NOTIFY.

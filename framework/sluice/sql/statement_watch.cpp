@@ -107,11 +107,12 @@ StatementWatch::Running::Running(Running&& other) noexcept
       sql_(other.sql_),
       entry_(std::exchange(other.entry_, nullptr)),
       started_(other.started_),
+      ended_(other.ended_),
       succeeded_(other.succeeded_) {}
 
-void StatementWatch::Running::on(const Session& session) noexcept {
+void StatementWatch::Running::on(const Session& session, TimePoint now) noexcept {
   if (entry_) watch_->hide(*entry_);  // it was with another session before
-  started_ = Clock::now();
+  started_ = now;
   entry_ = watch_->show(sql_, session.session, started_);
 }
 
@@ -123,7 +124,8 @@ StatementWatch::Running::~Running() {
     if (!succeeded_) stats->statement_errors.add();
   }
   if (watch_->slow_ <= Duration::zero() || started_ == TimePoint{}) return;
-  if (const Duration took = Clock::now() - started_; took >= watch_->slow_) watch_->log_slow(sql_, own_ ? own_->parameters : std::string(), took, succeeded_);
+  const Duration took = (ended_ == TimePoint{} ? Clock::now() : ended_) - started_;
+  if (took >= watch_->slow_) watch_->log_slow(sql_, own_ ? own_->parameters : std::string(), took, succeeded_);
 }
 
 }  // namespace sluice::sql

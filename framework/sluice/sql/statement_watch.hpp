@@ -41,8 +41,12 @@ class StatementWatch {
     Running& operator=(Running&&) = delete;
     ~Running();
     // It is with the server now: from here on it is shown, and its time counts. Again, if it begins anew.
-    void on(const Session& session) noexcept;
-    void succeeded() noexcept { succeeded_ = true; }
+    void on(const Session& session, TimePoint now = Clock::now()) noexcept;
+    // `at`: when that was, where it is known.
+    void succeeded(TimePoint at = {}) noexcept {
+      succeeded_ = true;
+      ended_ = at;
+    }
 
    private:
     struct Texts {
@@ -55,6 +59,7 @@ class StatementWatch {
     std::string_view sql_;        // of `own_`, or what outlives this
     shm::RunningStatement* entry_ = nullptr;
     TimePoint started_{};
+    TimePoint ended_{};  // unknown: with this object
     bool succeeded_ = false;
   };
 

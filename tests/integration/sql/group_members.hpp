@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <list>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,11 +17,13 @@ struct Members {
   using Outcome = sql::GroupMember::Outcome;
 
   std::list<sql::GroupMember> all;
+  std::list<std::string> texts;
 
   template <class... Args>
   sql::GroupMember& add(std::string_view sql, const Args&... args) {
     sql::GroupMember& member = all.emplace_back();
-    member.statement = sql::make_statement(sql, args...);
+    member.text = &texts.emplace_back(sql);
+    member.parameters = sql::make_parameters(sql, args...);
     return member;
   }
   // What concerns all of them is the failure of each that is still open.

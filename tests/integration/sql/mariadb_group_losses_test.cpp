@@ -203,8 +203,8 @@ TEST_CASE("MariaDB: reads whose connection is lost leave nothing and may run aga
     CHECK(before.outcome == Outcome::done);
     CHECK(sleeping.outcome == Outcome::again);
     CHECK(after.outcome == Outcome::again);
-    REQUIRE(after.statement.parameters.size() == 1);
-    CHECK(std::get<std::string>(after.statement.parameters[0]) == "kept");
+    REQUIRE(after.parameters.size() == 1);
+    CHECK(std::get<std::string>(after.parameters[0]) == "kept");
   });
   Relay relay(static_cast<std::uint16_t>(mariadb().port()));
   config::Pool options = pool_options("mysql://app:secret@127.0.0.1:" + std::to_string(relay.port()) + "/app");

@@ -26,7 +26,7 @@ TEST_CASE("MariaDB: the statements of a group are with the server before the fir
       for (int i = 1; i < 8; ++i) group.add("SELECT $1, 'a'", i);
       co_await group.run(s);  // everything is prepared now
       for (const sql::GroupMember& member : group.all) REQUIRE(member.outcome == Outcome::done);
-      group.all.front().statement = sql::make_statement(nap_there, 500);
+      group.all.front().parameters = sql::make_parameters(nap_there, 500);
       const auto nothing = [&] { return naps(s.session) == 0; };
       co_await until(nothing);  // the list may show it for a moment after its answer
       const std::uint64_t before = relay.totals().to_server;
@@ -212,8 +212,8 @@ TEST_CASE("MariaDB: large parameters do not travel behind a result that nobody r
     group.add("SELECT $1, REPEAT('y', 2000000)", std::string("small"));
     co_await group.run(s);
     for (const sql::GroupMember& member : group.all) {
-      if (member.statement.parameters.size() != 1) FAIL("a statement has lost its parameters");
-      const bool small = std::get<std::string>(member.statement.parameters[0]) == "small";
+      if (member.parameters.size() != 1) FAIL("a statement has lost its parameters");
+      const bool small = std::get<std::string>(member.parameters[0]) == "small";
       CHECK(member.outcome == (small ? Outcome::done : Outcome::alone));
       if (small) CHECK(member.rows[0][1].as<std::string>().size() == 2'000'000);
     }
@@ -258,7 +258,7 @@ TEST_CASE("MariaDB: the same statement many times in a group: each caller gets h
       co_await group.run(s);
       for (const sql::GroupMember& member : group.all) {
         REQUIRE(member.outcome == Outcome::done);
-        const auto rows = static_cast<std::size_t>(std::get<std::int64_t>(member.statement.parameters[0]));
+        const auto rows = static_cast<std::size_t>(std::get<std::int64_t>(member.parameters[0]));
         REQUIRE(member.rows.size() == rows);
         for (std::size_t i = 0; i < rows; ++i) CHECK(member.rows[i][0].as<std::size_t>() == i + 1);
       }

@@ -1,6 +1,7 @@
 // Too few and too many parameters are told alike on every database, with both numbers, and nothing runs.
 #include <support/process.hpp>
 
+#include "group_members.hpp"
 #include "mysql_fixture.hpp"
 #include "support/real_database.hpp"
 
@@ -72,19 +73,17 @@ TEST_CASE("another number of parameters than the statement has is one error on e
       // One of a group fails alone, new or known.
       pool::Lease lease = co_await t.pool->acquire();
       for (int round = 0; round < 2; ++round) {
-        std::vector<sql::GroupMember> members(3);
-        members[0].statement = sql::make_statement("SELECT $1::int AS grouped", 1);
-        members[1].statement = sql::make_statement("SELECT $1::int AS grouped", 1, 2);
-        members[2].statement = sql::make_statement("SELECT $1::int AS other", 3);
-        std::vector<sql::GroupMember*> group;
-        for (sql::GroupMember& member : members) group.push_back(&member);
-        co_await static_cast<sql::Session&>(lease.connection()).run_group(group, false, scaled(20s));
-        CHECK(members[0].outcome == sql::GroupMember::Outcome::done);
-        CHECK(members[2].outcome == sql::GroupMember::Outcome::done);
-        REQUIRE(members[1].failure);
+        Members group;
+        const sql::GroupMember& before = group.add("SELECT $1::int AS grouped", 1);
+        const sql::GroupMember& wrong = group.add("SELECT $1::int AS grouped", 1, 2);
+        const sql::GroupMember& after = group.add("SELECT $1::int AS other", 3);
+        co_await group.run(static_cast<sql::Session&>(lease.connection()));
+        CHECK(before.outcome == sql::GroupMember::Outcome::done);
+        CHECK(after.outcome == sql::GroupMember::Outcome::done);
+        REQUIRE(wrong.failure);
         std::string words;
         try {
-          std::rethrow_exception(members[1].failure);
+          std::rethrow_exception(wrong.failure);
         } catch (const sql::SqlError& e) {
           words = e.what();
         }

@@ -29,7 +29,7 @@ TEST_CASE("A text is judged once, and what is known stays with those who hold it
     ++judged;
     return Sharing::reads;
   };
-  const std::shared_ptr<KnownText> first = texts.find("a", judge);
+  const KnownTextRef first = texts.find("a", judge);
   CHECK(texts.find("a", judge) == first);
   CHECK(judged == 1);
   texts.find("b", judge);

@@ -67,7 +67,7 @@ class MysqlSession::GroupTrip {
     bool patient = true;
     for (std::size_t at = 0; at < members_.size() && !session_.broken; ++at) {
       sql::GroupMember& member = *members_[at];
-      const std::string& sql = member.statement.sql;
+      const std::string& sql = member.sql();
       prepared_[at] = session_.cache_.find(sql);
       if (!prepared_[at] && !patient) {
         end(member, Verdict{.outcome = Outcome::again});
@@ -79,7 +79,7 @@ class MysqlSession::GroupTrip {
       try {
         refuse_late(member.deadline, sql);
         if (!prepared_[at]) prepared_[at] = co_await session_.prepare(sql, earlier(member.deadline, after_patience()), Company::reads);
-        if (prepared_[at]) sql::check_parameter_count(prepared_[at]->translated.highest, member.statement.parameters.size(), sql);
+        if (prepared_[at]) sql::check_parameter_count(prepared_[at]->translated.highest, member.parameters.size(), sql);
       } catch (const sql::SqlError& e) {
         failure = std::current_exception();
         code = static_cast<unsigned>(e.native_code());
@@ -115,8 +115,8 @@ class MysqlSession::GroupTrip {
         }
         std::exception_ptr failure;
         try {
-          Parameters parameters(std::move(member.statement.parameters), prepared_[at]->translated.order, member.statement.sql);
-          session_.check_size(parameters.bytes(), member.statement.sql);
+          Parameters parameters(std::move(member.parameters), prepared_[at]->translated.order, member.sql());
+          session_.check_size(parameters.bytes(), member.sql());
           const std::size_t size = parameters.bytes() + overhead;
           if (members_.size() > 1 && ahead + size > most_ahead) {
             end(member, Verdict{.outcome = Outcome::alone});
@@ -124,7 +124,7 @@ class MysqlSession::GroupTrip {
             ahead += size;
             co_await send(at, parameters);
           }
-          member.statement.parameters = std::move(parameters).values();
+          member.parameters = std::move(parameters).values();
         } catch (const sql::SqlError&) {
           failure = std::current_exception();
         }
@@ -245,13 +245,13 @@ class MysqlSession::GroupTrip {
 
   void expire(sql::GroupMember& member) {
     if (!member.deadline.passed(Clock::now())) return end(member, Verdict{.outcome = Outcome::alone, .slow = true});
-    fail(member, std::make_exception_ptr(never_ended(member.statement.sql)));
+    fail(member, std::make_exception_ptr(never_ended(member.sql())));
   }
 
   // The answer that the library has read.
   void take(std::size_t at, bool failed, bool asked) {
     sql::GroupMember& member = *members_[at];
-    const std::string& sql = member.statement.sql;
+    const std::string& sql = member.sql();
     MYSQL_STMT* const s = prepared_[at]->handle;
     if (failed) return refused(member, report_of(s), asked);
     if (mysql_stmt_more_results(s) || mysql_stmt_field_count(s) == 0) {  // not what a read gives
@@ -281,9 +281,9 @@ class MysqlSession::GroupTrip {
                           .cancel_meant = asked && interruptions_ == 1};
     const Verdict verdict = mysql::verdict(refusal);
     end(member, verdict);
-    if (is_stale(why.code)) session_.cache_.erase(member.statement.sql);
+    if (is_stale(why.code)) session_.cache_.erase(member.sql());
     if (verdict.outcome != Outcome::failed) return;
-    const std::string& sql = member.statement.sql;
+    const std::string& sql = member.sql();
     member.failure = verdict.late ? std::make_exception_ptr(ended_late(sql))
                                   : std::make_exception_ptr(statement_error(why, sql::Phase::execute, sql, session_.show_values_));
   }
@@ -301,7 +301,7 @@ class MysqlSession::GroupTrip {
 
 awaitable<void> MysqlSession::run_group(std::span<sql::GroupMember* const> members, bool, Duration patience) {
   GroupTrip trip(*this, members, patience);  // before the turn: statements that are not kept are freed after it
-  const Turn turn(*this, members.front()->statement.sql);
+  const Turn turn(*this, members.front()->sql());
   if (!trip.may_have_company()) {
     trip.refuse_company();
     co_return;

@@ -46,8 +46,8 @@ class PostgresSession::GroupTrip {
     for (std::uint32_t at = 0; at < members_.size(); ++at) {
       sql::GroupMember& member = *members_[at];
       try {
-        const std::string& sql = member.statement.sql;
-        const Parameters parameters(member.statement.parameters, sql);
+        const std::string& sql = member.sql();
+        const Parameters parameters(member.parameters, sql);
         std::string joined;
         const std::string& key = parameters.key(sql, joined);
         const StatementCache::Entry* const known = session_.cache_.find(key);
@@ -133,7 +133,7 @@ class PostgresSession::GroupTrip {
     }
   }
 
-  std::string label() const { return members_.size() == 1 ? members_.front()->statement.sql : text("a group of ", members_.size(), " statements"); }
+  std::string label() const { return members_.size() == 1 ? members_.front()->sql() : text("a group of ", members_.size(), " statements"); }
 
  private:
   Deadline soonest() const {
@@ -231,7 +231,7 @@ class PostgresSession::GroupTrip {
     }
     if (head.what == Sent::What::execute) members_[head.member]->rows = sql::Rows(decode_result(answer.get()));
     if (head.what == Sent::What::prepare) {
-      const Traces traces = head.member == Sent::nobody ? Traces() : traces_of(members_[head.member]->statement.sql);
+      const Traces traces = head.member == Sent::nobody ? Traces() : traces_of(members_[head.member]->sql());
       session_.cache_.insert(key, coming_.at(key), true, traces.parameters);  // plain, or it would not be here
     }
     if (head.what == Sent::What::deallocate) session_.cache_.drop(name);
@@ -245,25 +245,25 @@ class PostgresSession::GroupTrip {
     refusal.sqlstate = code;
     refusal.reused = somebodys && reused_[head.member];
     refusal.expired = somebodys && members_[head.member]->deadline.passed(Clock::now());
-    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == "26000")) forget(members_[head.member]->statement, code);
+    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == "26000")) forget(*members_[head.member], code);
     const std::uint32_t whose = group_.refused(refusal);
     if (whose == Sent::nobody) return;
     sql::GroupMember& member = *members_[whose];
     if (code == "57014" && group_.was_cancel_asked()) {
       member.failure = std::make_exception_ptr(
-          TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(member.statement.sql)));
+          TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(member.sql())));
       return;
     }
     const sql::Phase phase = head.what == Sent::What::prepare   ? sql::Phase::prepare
                              : head.what == Sent::What::execute ? sql::Phase::execute
                                                                 : sql::Phase::commit;
-    member.failure = std::make_exception_ptr(session_.error(error, phase, member.statement.sql));
+    member.failure = std::make_exception_ptr(session_.error(error, phase, member.sql()));
   }
 
-  void forget(const sql::Statement& statement, const std::string& code) {
-    const Parameters parameters(statement.parameters);
+  void forget(const sql::GroupMember& member, const std::string& code) {
+    const Parameters parameters(member.parameters);
     std::string joined;
-    const std::string& key = parameters.key(statement.sql, joined);
+    const std::string& key = parameters.key(member.sql(), joined);
     const StatementCache::Entry* const known = session_.cache_.find(key);
     if (!known) return;
     if (code == "0A000") stale_.push_back(known->name);
@@ -281,7 +281,7 @@ class PostgresSession::GroupTrip {
   }
 
   std::exception_ptr lost_error(const sql::GroupMember& member) const {
-    const std::string shown = sql::shorten(member.statement.sql);
+    const std::string shown = sql::shorten(member.sql());
     if (group_.was_cancel_asked() && member.deadline.passed(Clock::now()))
       return std::make_exception_ptr(TimedOut("the statement did not end before its deadline, and the server did not cancel it: " + shown));
     return std::make_exception_ptr(
@@ -304,7 +304,7 @@ class PostgresSession::GroupTrip {
 
 awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) {
   GroupTrip trip(*this, members, chained);
-  const Turn turn(*this, members.front()->statement.sql);
+  const Turn turn(*this, members.front()->sql());
   if (members.size() == 1 && cache_.victim()) {
     // Alone it has no COMMIT of its own, behind which room could be made.
     const std::string name = *cache_.victim();
