@@ -189,6 +189,8 @@ class PoolCore {
   CloseReason perished(const PoolEntry& entry, TimePoint now) const noexcept;
   CloseReason retirement(const PoolEntry& entry, TimePoint now) const noexcept;
   void settle(PoolEntry& entry, TimePoint now);
+  void place(PoolEntry& entry, TimePoint now);
+  bool all_taken() const noexcept;
   void hand_over(PoolEntry& entry, TimePoint now);
   void give_back_all(Gathered& entries, TimePoint now);
   void give_back_other(PoolEntry& entry, TimePoint now);

@@ -63,7 +63,8 @@ void PoolCore::give_back_slowly(PoolEntry& entry, TimePoint now) {
     share_->returned(entry.row, to_nanos(now));
     start_check(entry, EntryState::resetting, now);
   } else {
-    settle(entry, now);
+    place(entry, now);
+    if (all_taken()) return;  // another one has it: all else is as it was
   }
   pump(now);
   arm(now);
@@ -85,9 +86,15 @@ void PoolCore::discard_now(PoolEntry& entry, TimePoint now) {
 
 // A connection that works and belongs to nobody: to the first waiter, to the idle ones, or away.
 void PoolCore::settle(PoolEntry& entry, TimePoint now) {
-  if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none) {
+  if (const CloseReason reason = retirement(entry, now); reason != CloseReason::none)
     close_entry(entry, reason, {}, now);
-  } else if (!queue_.empty() && state_ == PoolState::ready) {
+  else
+    place(entry, now);
+}
+
+// REQUIRES: it need not retire.
+void PoolCore::place(PoolEntry& entry, TimePoint now) {
+  if (!queue_.empty() && state_ == PoolState::ready) {
     hand_over(entry, now);
   } else {
     entry.fresh_until = std::min({now + ages_.validate_after, entry.idle_since + ages_.idle, entry.expires_at});

@@ -58,7 +58,8 @@ std::optional<PoolError> PoolCore::refusal(std::uint32_t wants) {
 void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
   queue_.push(waiter);
   emit({EventType::enqueued});
-  pump(now);
+  const bool in_vain = all_taken();
+  if (!in_vain) pump(now);
   if (const auto& limit = settings_.options.queue_limit; limit && waiter.waiting() && overfull(*limit)) {
     queue_.remove(waiter);
     stats_.queue_full.add();
@@ -67,7 +68,17 @@ void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
   } else if (waiter.task != 0 && waiter.waiting() && settings_.options.deadlock_detection) {
     judge(waiter);
   }
-  arm(now);
+  if (in_vain && queue_.size() > 1 && waiter.deadline > queue_.next_deadline())
+    stats_.waiting.set(queue_.size());  // the alarm for those before it is set
+  else
+    arm(now);
+}
+
+// Every connection that this pool may ever have is with somebody, and nothing is under way that could change what those who wait can get: until one comes
+// back there is nothing to serve, to open, to borrow or to tell.
+bool PoolCore::all_taken() const noexcept {
+  return leased() == max() && idle_.empty() && stale_.empty() && wanted_ == 0 && !below_floor_ && !unjudged_ && settings_.capacity == 1 &&
+         state_ == PoolState::ready;
 }
 
 void PoolCore::cancel(Waiter& waiter, TimePoint now) {

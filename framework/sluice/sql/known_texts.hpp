@@ -49,19 +49,21 @@ class KnownTexts {
   // `judge(text)` gives the Sharing of a text that is new. A pointer outlives its being forgotten.
   template <class Judge>
   const KnownTextRef& find(std::string_view text, Judge&& judge) {
+    if (last_ && last_->text == text) return last_;  // most follow their like
     if (const auto known = texts_.find(text); known != texts_.end()) [[likely]]
-      return known->second;
+      return last_ = known->second;
     if (texts_.size() >= capacity_) texts_.clear();
     KnownTextRef fresh(new KnownText);
     fresh->text = text;
     fresh->sharing = judge(text);
     const std::string_view key = fresh->text;
-    return texts_.emplace(key, std::move(fresh)).first->second;
+    return last_ = texts_.emplace(key, std::move(fresh)).first->second;
   }
   std::size_t size() const noexcept { return texts_.size(); }
 
  private:
   std::size_t capacity_;
+  KnownTextRef last_;
   std::unordered_map<std::string_view, KnownTextRef> texts_;  // keys live in the values
 };
 

@@ -21,7 +21,7 @@ bool Row::has(std::string_view column) const noexcept { return std::find(set_->c
 
 std::size_t Row::find(std::string_view column) const {
   const auto at = std::find(set_->columns.begin(), set_->columns.end(), column);
-  if (at == set_->columns.end()) throw decode_error(text("the result has no column \"", column, "\"; its columns: ", listed(set_->columns)));
+  if (at == set_->columns.end()) throw decode_error(text("the result has no column \"", column, "\"; its columns: ", listed(set_->columns.list())));
   return static_cast<std::size_t>(at - set_->columns.begin());
 }
 
@@ -37,7 +37,7 @@ Row Rows::operator[](std::size_t index) const {
 
 Rows Rows::from(std::size_t index) const {
   auto rest = std::make_shared<ResultSet>();
-  rest->columns = columns();
+  if (set_) rest->columns = set_->columns;
   for (; index < size(); ++index, ++rest->row_count)
     for (std::size_t c = 0; c < rest->columns.size(); ++c) rest->cells.push_back(operator[](index)[c].value());
   return Rows(std::move(rest));
@@ -45,7 +45,7 @@ Rows Rows::from(std::size_t index) const {
 
 const std::vector<std::string>& Rows::columns() const noexcept {
   static const std::vector<std::string> none;
-  return set_ ? set_->columns : none;
+  return set_ ? set_->columns.list() : none;
 }
 
 void detail::require_one_column(const std::vector<std::string>& columns) {

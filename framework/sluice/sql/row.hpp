@@ -34,7 +34,7 @@ class Row {
  public:
   std::size_t size() const noexcept { return set_->columns.size(); }
   std::size_t index() const noexcept { return index_; }
-  const std::vector<std::string>& columns() const noexcept { return set_->columns; }
+  const std::vector<std::string>& columns() const noexcept { return set_->columns.list(); }
   // Exact name; of several columns with one name, the first. Unknown: SqlError(decode) listing the columns.
   Field operator[](std::string_view column) const { return Field(set_, cell(find(column))); }
   Field operator[](const char* column) const { return (*this)[std::string_view(column)]; }

@@ -13,7 +13,7 @@ namespace {
 // A result of one row and one column "v".
 Rows one(Value value) {
   auto set = std::make_shared<ResultSet>();
-  set->columns = {"v"};
+  set->columns = std::vector<std::string>{"v"};
   set->cells.push_back(std::move(value));
   set->row_count = 1;
   return Rows(std::move(set));

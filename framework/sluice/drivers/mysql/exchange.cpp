@@ -32,7 +32,9 @@ std::shared_ptr<sql::ResultSet> decode(MYSQL_RES* result) {
   auto set = std::make_shared<sql::ResultSet>();
   const unsigned n = mysql_num_fields(result);
   const MYSQL_FIELD* fields = mysql_fetch_fields(result);
-  for (unsigned c = 0; c < n; ++c) set->columns.emplace_back(fields[c].name, fields[c].name_length);
+  std::vector<std::string> names;
+  for (unsigned c = 0; c < n; ++c) names.emplace_back(fields[c].name, fields[c].name_length);
+  set->columns = std::move(names);
   while (const MYSQL_ROW row = mysql_fetch_row(result)) {
     const unsigned long* lengths = mysql_fetch_lengths(result);
     for (unsigned c = 0; c < n; ++c) {

@@ -149,7 +149,8 @@ awaitable<void> MysqlSession::execute_again(PreparedRef& prepared, const sql::St
 // The rows of the result that the library has read into its memory.
 void MysqlSession::take_rows(Prepared& prepared, RowReader& reader, sql::ResultSet& set, const std::string& sql) {
   MYSQL_STMT* const s = prepared.handle;
-  set.columns = std::move(reader).columns();
+  if (prepared.columns.list() != reader.columns()) prepared.columns = std::move(reader).columns();
+  set.columns = prepared.columns;
   set.row_count = mysql_stmt_num_rows(s);
   set.cells.reserve(set.row_count * set.columns.size());
   for (;;) {

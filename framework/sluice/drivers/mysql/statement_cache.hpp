@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sluice/drivers/mysql/placeholders.hpp>
+#include <sluice/sql/result_set.hpp>
 
 #include <cstddef>
 #include <list>
@@ -29,6 +30,8 @@ struct Prepared {
   st_mysql_stmt* handle;
   bool plain = false;  // it leaves nothing behind in the session
   bool read = false;   // it may run in a session that is read-only
+
+  sql::ColumnNames columns;  // of its last result
 };
 
 class StatementCache {

@@ -34,7 +34,7 @@ class PostgresSession::GroupTrip {
         connection_(session.wire_->get()),
         members_(members),
         group_(kind_of(members.size(), chained), members.size()),
-        reused_(members.size()) {}
+        known_(members.size()) {}
 
   // Queues everything; what is wrong with one statement's parameters fails that one only. Throws if libpq cannot take it.
   void send() {
@@ -50,11 +50,11 @@ class PostgresSession::GroupTrip {
         const Parameters parameters(member.parameters, sql);
         std::string joined;
         const std::string& key = parameters.key(sql, joined);
-        const StatementCache::Entry* const known = session_.cache_.find(key);
+        StatementCache::Entry* const known = session_.cache_.find(key);
         session_.look(known, sql, parameters);
         if (group_.kind() == GroupKind::chain && before != Sent::nobody) utility(next_link, Sent::What::commit, before);
         before = Sent::nobody;  // it has its COMMIT
-        reused_[at] = known != nullptr;
+        known_[at] = known;
         statement(known, key, sql, parameters, Sent::What::execute, at);
         before = at;
       } catch (const sql::SqlError& e) {
@@ -229,7 +229,7 @@ class PostgresSession::GroupTrip {
       log::warning("postgres: a COMMIT was answered with something else; the connection is closed");
       return lost(nullptr);
     }
-    if (head.what == Sent::What::execute) members_[head.member]->rows = sql::Rows(decode_result(answer.get()));
+    if (head.what == Sent::What::execute) take_rows(head.member, answer.get());
     if (head.what == Sent::What::prepare) {
       const Traces traces = head.member == Sent::nobody ? Traces() : traces_of(members_[head.member]->sql());
       session_.cache_.insert(key, coming_.at(key), true, traces.parameters);  // plain, or it would not be here
@@ -238,12 +238,17 @@ class PostgresSession::GroupTrip {
     group_.ok();
   }
 
+  void take_rows(std::uint32_t member, const pg_result* answer) {
+    StatementCache::Entry* const known = known_[member];
+    members_[member]->rows = sql::Rows(decode_result(answer, known ? &known->columns : nullptr));
+  }
+
   void refuse(const Sent& head, const pg_result* error) {
     const std::string code = sqlstate_of(error);
     const bool somebodys = head.member != Sent::nobody;
     Refusal refusal;
     refusal.sqlstate = code;
-    refusal.reused = somebodys && reused_[head.member];
+    refusal.reused = somebodys && known_[head.member] != nullptr;
     refusal.expired = somebodys && members_[head.member]->deadline.passed(Clock::now());
     if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == "26000")) forget(*members_[head.member], code);
     const std::uint32_t whose = group_.refused(refusal);
@@ -264,9 +269,10 @@ class PostgresSession::GroupTrip {
     const Parameters parameters(member.parameters);
     std::string joined;
     const std::string& key = parameters.key(member.sql(), joined);
-    const StatementCache::Entry* const known = session_.cache_.find(key);
+    StatementCache::Entry* const known = session_.cache_.find(key);
     if (!known) return;
     if (code == "0A000") stale_.push_back(known->name);
+    std::replace(known_.begin(), known_.end(), known, &forgotten_);
     session_.cache_.erase(key);
   }
 
@@ -293,7 +299,8 @@ class PostgresSession::GroupTrip {
   std::span<sql::GroupMember* const> members_;
   Group group_;
   Result answer_;                                        // of the head, so far
-  std::vector<bool> reused_;                             // members whose prepared form is older than the group
+  std::vector<StatementCache::Entry*> known_;            // the members' prepared forms that are older than the group
+  StatementCache::Entry forgotten_;                      // stands for those that were dropped meanwhile
   std::unordered_map<std::string, std::string> coming_;  // key → name, prepared on the way
   std::vector<std::string> preparing_;                   // keys, in the order of the answers
   std::vector<std::string> leaving_;                     // names to be deallocated, likewise

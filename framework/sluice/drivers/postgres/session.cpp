@@ -86,7 +86,8 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   }
   if (traces.statements) cache_.clear();
   check(result.get(), sql::Phase::execute, statement.sql);
-  co_return sql::Rows(decode_result(result.get()));
+  StatementCache::Entry* const kept = PQnfields(result.get()) > 0 ? cache_.find(key) : nullptr;
+  co_return sql::Rows(decode_result(result.get(), kept ? &kept->columns : nullptr));
 }
 
 Traces PostgresSession::look(const StatementCache::Entry* known, const std::string& sql, const Parameters& parameters) const {

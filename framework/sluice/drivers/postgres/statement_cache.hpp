@@ -2,6 +2,8 @@
 // statement only once the server confirmed it, and deallocates what make_room() names.
 #pragma once
 
+#include <sluice/sql/result_set.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <list>
@@ -26,10 +28,12 @@ class StatementCache {
     std::string name;                    // on the server
     bool plain;                          // it leaves nothing behind in the session
     std::optional<unsigned> parameters;  // so many it takes, if that is known
+    sql::ColumnNames columns;            // of its last result
   };
 
   // Null: not present. Valid until the next change.
-  const Entry* find(std::string_view key) {
+  Entry* find(std::string_view key) {
+    if (!entries_.empty() && entries_.front().key == key) return &entries_.front();  // most follow their like
     const auto found = index_.find(key);
     if (found == index_.end()) return nullptr;
     entries_.splice(entries_.begin(), entries_, found->second);
@@ -63,7 +67,7 @@ class StatementCache {
 
   // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
   void insert(std::string key, std::string name, bool plain = false, std::optional<unsigned> parameters = std::nullopt) {
-    entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters});
+    entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters, {}});
     index_.emplace(entries_.front().key, entries_.begin());
   }
 

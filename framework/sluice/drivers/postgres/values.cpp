@@ -201,20 +201,18 @@ Parameters::Parameters(const std::vector<sql::Value>& values, const std::string&
 void Parameters::point_at(const std::vector<sql::Value>& values, const std::string& sql) {
   const std::size_t n = values.size();
   texts_.resize(n);
-  types_.resize(n, 0);
   pointers_.resize(n, nullptr);
-  lengths_.resize(n, 0);
-  formats_.resize(n, 0);
   for (std::size_t i = 0; i < n; ++i) {
     const sql::Value& value = values[i];
     if (std::holds_alternative<sql::Null>(value)) continue;
     if (const auto* bytes = std::get_if<sql::Bytes>(&value)) {
-      types_[i] = bytea_oid;
+      if (!binary_) binary_ = std::make_unique<Binary>(n);
+      binary_->types[i] = bytea_oid;
       // An empty value needs an address: null would mean NULL.
       pointers_[i] = bytes->empty() ? "" : reinterpret_cast<const char*>(bytes->data());
-      lengths_[i] = static_cast<int>(bytes->size());
-      formats_[i] = 1;
-      signature_ += text("\n", i);
+      binary_->lengths[i] = static_cast<int>(bytes->size());
+      binary_->formats[i] = 1;
+      binary_->signature += text("\n", i);
       continue;
     }
     if (const auto* string = std::get_if<std::string>(&value)) {
@@ -250,14 +248,30 @@ sql::Value decode(unsigned type, std::string_view s) {
   }
 }
 
+namespace {
+
+std::vector<std::string> names_of(const PGresult* result) {
+  const int columns = PQnfields(result);
+  std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(columns));
+  for (int c = 0; c < columns; ++c) names.emplace_back(PQfname(result, c));
+  return names;
+}
+
+bool are_named(const PGresult* result, const sql::ColumnNames& names) {
+  if (static_cast<std::size_t>(PQnfields(result)) != names.size()) return false;
+  for (std::size_t c = 0; c < names.size(); ++c)
+    if (names[c] != PQfname(result, static_cast<int>(c))) return false;
+  return true;
+}
+
+}  // namespace
+
 std::size_t append_rows(const PGresult* result, sql::ResultSet& set) {
   const int rows = PQntuples(result), columns = PQnfields(result);
-  if (set.columns.empty()) {
-    set.columns.reserve(static_cast<std::size_t>(columns));
-    for (int c = 0; c < columns; ++c) set.columns.emplace_back(PQfname(result, c));
-  }
+  if (set.columns.empty()) set.columns = names_of(result);
   set.row_count += static_cast<std::size_t>(rows);
-  if (rows > 1) set.cells.reserve(set.row_count * static_cast<std::size_t>(columns));
+  if (rows > 0) set.cells.reserve(set.row_count * static_cast<std::size_t>(columns));
   std::size_t bytes = 0;
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < columns; ++c) {
@@ -273,8 +287,12 @@ std::size_t append_rows(const PGresult* result, sql::ResultSet& set) {
   return bytes;
 }
 
-std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result) {
+std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result, sql::ColumnNames* remembered) {
   auto set = std::make_shared<sql::ResultSet>();
+  if (remembered) {
+    if (!are_named(result, *remembered)) *remembered = names_of(result);
+    set->columns = *remembered;
+  }
   append_rows(result, *set);
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
   if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {

@@ -30,16 +30,23 @@ class Parameters {
   Parameters& operator=(const Parameters&) = delete;
 
   int count() const noexcept { return static_cast<int>(pointers_.size()); }
-  const unsigned* types() const noexcept { return types_.data(); }
   const char* const* values() const noexcept { return pointers_.data(); }
-  const int* lengths() const noexcept { return lengths_.data(); }
-  const int* formats() const noexcept { return formats_.data(); }
+  // Null where all are text.
+  const unsigned* types() const noexcept { return binary_ ? binary_->types.data() : nullptr; }
+  const int* lengths() const noexcept { return binary_ ? binary_->lengths.data() : nullptr; }
+  const int* formats() const noexcept { return binary_ ? binary_->formats.data() : nullptr; }
   // Appended to a statement's text this names its prepared form: which parameters are bytea.
-  const std::string& signature() const noexcept { return signature_; }
+  std::string_view signature() const noexcept { return binary_ ? std::string_view(binary_->signature) : std::string_view(); }
   // The statement's text with the signature, put together in `room` if there is one.
-  const std::string& key(const std::string& sql, std::string& room) const { return signature_.empty() ? sql : room = sql + signature_; }
+  const std::string& key(const std::string& sql, std::string& room) const { return binary_ ? room = sql + binary_->signature : sql; }
 
  private:
+  struct Binary {
+    explicit Binary(std::size_t n) : types(n), lengths(n), formats(n) {}
+    std::vector<unsigned> types;
+    std::vector<int> lengths, formats;
+    std::string signature;
+  };
   void point_at(const std::vector<sql::Value>& values, const std::string& sql);
 
   // Most statements have few parameters, which then need no memory of their own.
@@ -47,11 +54,8 @@ class Parameters {
   using Few = boost::container::small_vector<T, 4>;
   std::vector<sql::Value> values_;  // keeps text and bytes alive
   Few<std::string> texts_;
-  Few<unsigned> types_;
   Few<const char*> pointers_;
-  Few<int> lengths_;
-  Few<int> formats_;
-  std::string signature_;
+  std::unique_ptr<Binary> binary_;  // where there are bytes
 };
 
 // What a value looks like inside of a statement's parameter. REQUIRES: not NULL.
@@ -60,7 +64,8 @@ std::string format_value(const sql::Value& value);
 // One cell that is not NULL. `type` is the column's OID.
 sql::Value decode(unsigned type, std::string_view text);
 
-std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result);
+// `remembered`: the columns of the statement's last result, if there was one; brought up to date.
+std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result, sql::ColumnNames* remembered = nullptr);
 // The result's rows behind those of `set`, and its columns if it has none yet. Returns the bytes that the server sent for them.
 std::size_t append_rows(const pg_result* result, sql::ResultSet& set);
 

@@ -103,17 +103,18 @@ int Prepared::reset() noexcept {
   return rc;
 }
 
-const std::vector<std::string>& Prepared::columns() {
+const sql::ColumnNames& Prepared::columns() {
   sqlite3_stmt* s = statement_.get();
   const int prepared = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_REPREPARE, 0);
   if (prepared == described_) return columns_;
-  columns_.clear();
+  std::vector<std::string> names;
   hints_.clear();
   for (int i = 0, n = sqlite3_column_count(s); i < n; ++i) {
     const char* name = sqlite3_column_name(s, i);
-    columns_.emplace_back(name ? name : "");
+    names.emplace_back(name ? name : "");
     hints_.push_back(hint_of(sqlite3_column_decltype(s, i)));
   }
+  columns_ = std::move(names);
   described_ = prepared;
   return columns_;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <sluice/drivers/sqlite/alteration.hpp>
-#include <sluice/sql/value.hpp>
+#include <sluice/sql/result_set.hpp>
 
 #include <sqlite3.h>
 #include <cstddef>
@@ -33,7 +33,7 @@ class Prepared {
   int reset() noexcept;
 
   // As of the last step: a changed schema changes them.
-  const std::vector<std::string>& columns();
+  const sql::ColumnNames& columns();
   sql::Value value(int column) const;
 
  private:
@@ -43,7 +43,7 @@ class Prepared {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
   unsigned parameters_ = 0;
   int described_ = -1;  // how often SQLite had prepared it anew when the columns were read
-  std::vector<std::string> columns_;
+  sql::ColumnNames columns_;
   std::vector<Hint> hints_;
 };
 
