@@ -65,11 +65,11 @@ class SqlLoad {
     for (int i = 0; i < asking; ++i) asio::co_spawn(loop_, ask(sql, ++seed_, done), rethrow);
     if (slow) asio::co_spawn(loop_, ask_slow(), rethrow);
     const auto step = std::chrono::milliseconds(static_cast<int>(seconds * 1000));
-    loop_.run_for(step / 10);
+    run_loop(step / 10);
     const std::uint64_t before = done;
     const TimePoint began = Clock::now();
     waits_.clear();
-    loop_.run_for(step);
+    run_loop(step);
     const double took = std::chrono::duration<double>(Clock::now() - began).count();
     const double rate = static_cast<double>(done - before) / took;
     stop_ = true;
@@ -103,6 +103,13 @@ class SqlLoad {
     explicit Here(int& n) : number(&n) { ++n; }
     ~Here() { --*number; }
   };
+  // As a worker does. run_for() would read the clock for each handler.
+  void run_loop(Duration how_long) {
+    asio::steady_timer end(loop_, how_long);
+    end.async_wait([this](const error_code&) { loop_.stop(); });
+    loop_.run();
+    loop_.restart();
+  }
   awaitable<void> ask(std::string sql, unsigned seed, std::uint64_t& done) {
     const Here here(asking_);
     std::minstd_rand random(seed);

@@ -128,7 +128,7 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
   return run_known(std::move(statement), std::move(text), overall, where);
 }
 
-awaitable<Rows> Database::run_known(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where) {
+awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, Deadline overall, boost::source_location where) {
   if ((first_use_ && !first_use_->done()) || connector_->gathers(statement)) return run_prepared(std::move(statement), std::move(known), overall, where);
   Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
   return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, overall, where);

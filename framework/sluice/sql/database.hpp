@@ -125,7 +125,7 @@ class Database {
   class FirstUse;
   class Gathering;
   awaitable<Rows> run(SqlText sql, std::vector<Value> parameters, Deadline overall);
-  awaitable<Rows> run_known(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where);
+  awaitable<Rows> run_known(Statement&& statement, KnownTextRef known, Deadline overall, boost::source_location where);
   awaitable<Rows> run_prepared(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where);
   KnownTextRef known(std::string_view sql) const;
   bool has_company(const KnownTextRef& known) const noexcept;

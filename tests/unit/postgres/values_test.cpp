@@ -2,9 +2,13 @@
 #include <sluice/sql/error.hpp>
 
 #include <doctest/doctest.h>
+#include <libpq-fe.h>
 
 #include <cmath>
+#include <cstring>
+#include <initializer_list>
 #include <limits>
+#include <memory>
 
 using namespace sluice;
 using namespace std::chrono;
@@ -73,6 +77,52 @@ TEST_CASE("Parameters are text of no fixed type; bytes are binary and part of th
   CHECK(p.types()[1] == 0);
   CHECK(std::string(p.values()[4]) == "t");
   CHECK(p.signature() == "\n3");
+}
+
+TEST_CASE("Parameters without bytes need no types, lengths or formats") {
+  std::vector<sql::Value> values;
+  values.emplace_back(std::int64_t{1});
+  values.emplace_back(std::string("a"));
+  const Parameters p(values);
+  REQUIRE(p.count() == 2);
+  CHECK(p.types() == nullptr);
+  CHECK(p.lengths() == nullptr);
+  CHECK(p.formats() == nullptr);
+  CHECK(p.signature().empty());
+  std::string room;
+  const std::string sql = "SELECT $1, $2";
+  CHECK(&p.key(sql, room) == &sql);
+}
+
+namespace {
+
+struct Answer {
+  Answer(std::initializer_list<const char*> names, const char* cell) {
+    std::vector<PGresAttDesc> columns;
+    for (const char* name : names) columns.push_back(PGresAttDesc{const_cast<char*>(name), 0, 0, 0, 25, -1, -1});
+    PQsetResultAttrs(result.get(), static_cast<int>(columns.size()), columns.data());
+    for (std::size_t c = 0; c < columns.size(); ++c) PQsetvalue(result.get(), 0, static_cast<int>(c), const_cast<char*>(cell), static_cast<int>(std::strlen(cell)));
+  }
+  std::unique_ptr<PGresult, void (*)(PGresult*)> result{PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK), PQclear};
+};
+
+}  // namespace
+
+TEST_CASE("The results of a statement share their columns' names, until these are others") {
+  sql::ColumnNames remembered;
+  const auto first = postgres::decode_result(Answer({"id", "name"}, "1").result.get(), &remembered);
+  const auto second = postgres::decode_result(Answer({"id", "name"}, "2").result.get(), &remembered);
+  CHECK(&first->columns.list() == &second->columns.list());
+  CHECK(first->cells[0] == sql::Value(std::string("1")));
+  CHECK(second->cells[1] == sql::Value(std::string("2")));
+  const auto renamed = postgres::decode_result(Answer({"id", "title"}, "3").result.get(), &remembered);
+  const auto more = postgres::decode_result(Answer({"id", "title", "size"}, "4").result.get(), &remembered);
+  const auto none = postgres::decode_result(Answer({}, "").result.get(), &remembered);
+  CHECK(renamed->columns.list() == std::vector<std::string>{"id", "title"});
+  CHECK(more->columns.list() == std::vector<std::string>{"id", "title", "size"});
+  CHECK(more->cells.size() == 3);
+  CHECK(none->columns.empty());
+  CHECK(first->columns.list() == std::vector<std::string>{"id", "name"});
 }
 
 TEST_CASE("Text with a zero byte is refused instead of being cut") {

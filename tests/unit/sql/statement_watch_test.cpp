@@ -129,6 +129,24 @@ TEST_CASE("a slow statement is logged with its time and text, its parameters onl
   CHECK(log.text().find("SELECT * FROM t with $1=7, $2='hunter2', $3='" + std::string(64, 'y') + "…', $4=NULL\n") != std::string::npos);
 }
 
+TEST_CASE("a statement took as long as from its time with the server to its end, where that is told") {
+  StubSession session(std::make_shared<SqlServer>(), sql::Dialect::postgres);
+  const LogFile log;
+  sql::StatementWatch watch("main", {}, 5s, false);
+  const TimePoint now = Clock::now();
+  {
+    sql::StatementWatch::Running quick(watch, "SELECT quick");
+    quick.on(session, now - 1h);
+    quick.succeeded(now - 1h + 4s);
+    sql::StatementWatch::Running slow(watch, "SELECT slow");
+    slow.on(session, now - 1h);
+    sql::StatementWatch::Running moved(std::move(slow));
+    moved.succeeded(now - 1h + 6s);
+  }
+  CHECK(log.text().find("quick") == std::string::npos);
+  CHECK(log.text().find("slow statement on pool main: 6000 ms: SELECT slow\n") != std::string::npos);
+}
+
 TEST_CASE("statements are counted when they end, as errors unless they succeeded") {
   shm::PoolStats stats{};
   sql::StatementWatch watch("main", &stats, 0s, false);

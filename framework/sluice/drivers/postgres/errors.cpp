@@ -59,9 +59,10 @@ sql::Class classify(std::string_view code) noexcept {
 std::string sqlstate_of(const PGresult* result) { return field(result, PG_DIAG_SQLSTATE); }
 
 bool ends_connection(const PGresult* result) noexcept {
+  if (PQresultStatus(result) != PGRES_FATAL_ERROR) return false;
   const char* value = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const std::string_view severity = value ? value : "";
-  const bool own = PQresultStatus(result) == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const bool own = !PQresultErrorField(result, PG_DIAG_SQLSTATE);
   return severity == "FATAL" || severity == "PANIC" || own;
 }
 

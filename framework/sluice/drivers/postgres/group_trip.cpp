@@ -42,6 +42,7 @@ class PostgresSession::GroupTrip {
     session_.unfinished_ = true;
     if (group_.kind() == GroupKind::reads) utility(begin_reads, Sent::What::begin, Sent::nobody);
     if (group_.kind() == GroupKind::chain) utility(begin_chain, Sent::What::begin, Sent::nobody);
+    const StatementCache::Entry* const link = group_.kind() == GroupKind::chain ? session_.cache_.find(next_link) : nullptr;
     std::uint32_t before = Sent::nobody;
     for (std::uint32_t at = 0; at < members_.size(); ++at) {
       sql::GroupMember& member = *members_[at];
@@ -52,7 +53,8 @@ class PostgresSession::GroupTrip {
         const std::string& key = parameters.key(sql, joined);
         StatementCache::Entry* const known = session_.cache_.find(key);
         session_.look(known, sql, parameters);
-        if (group_.kind() == GroupKind::chain && before != Sent::nobody) utility(next_link, Sent::What::commit, before);
+        if (group_.kind() == GroupKind::chain && before != Sent::nobody)
+          statement(link, next_link, next_link, none(), Sent::What::commit, before);
         before = Sent::nobody;  // it has its COMMIT
         known_[at] = known;
         statement(known, key, sql, parameters, Sent::What::execute, at);
@@ -145,8 +147,12 @@ class PostgresSession::GroupTrip {
   void require(int ok, const std::string& sql) { session_.sent(ok, sql); }
 
   void utility(const std::string& sql, Sent::What what, std::uint32_t member) {
+    statement(session_.cache_.find(sql), sql, sql, none(), what, member);
+  }
+
+  static const Parameters& none() {
     static const Parameters none((std::vector<sql::Value>()));
-    statement(session_.cache_.find(sql), sql, sql, none, what, member);
+    return none;
   }
 
   // By its prepared form, which is made on the way if there is none: the server is known to have it only when it said so.

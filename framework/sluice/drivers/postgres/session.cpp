@@ -25,6 +25,15 @@ void log_notice(void*, const char* message) {
 // How long past its deadline a statement may keep its caller while the server is asked to cancel it.
 constexpr Duration cancel_patience = 2s;
 
+// A prepared form that no longer fits: a table changed, or somebody deallocated it.
+constexpr const char *changed_result = "0A000", *no_such_statement = "26000";
+
+bool no_longer_fits(const PGresult* result) {
+  if (PQresultStatus(result) != PGRES_FATAL_ERROR) return false;
+  const std::string code = sqlstate_of(result);
+  return code == changed_result || code == no_such_statement;
+}
+
 bool is_copy(ExecStatusType status) { return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH; }
 
 void refuse_late(Deadline deadline, const std::string& sql) {
@@ -72,12 +81,13 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
     name = co_await prepare(statement.sql, key, parameters, traces, deadline);
   send(name, statement.sql, parameters, traces);
   Result result = co_await exchange(statement.sql, deadline);
-  if (const std::string code = sqlstate_of(result.get()); reused && (code == "0A000" || code == "26000")) {
-    // The prepared form no longer fits (a table changed, or somebody deallocated it). It did not run, so it may run anew.
+  if (reused && no_longer_fits(result.get())) {
+    // It did not run, so it may run anew.
+    const bool still_there = sqlstate_of(result.get()) == changed_result;
     const std::string stale = "DEALLOCATE " + name;
     cache_.erase(key);
     if (alone && !in_transaction()) {
-      if (code == "0A000") result = co_await simple(stale, deadline);
+      if (still_there) result = co_await simple(stale, deadline);
       refuse_late(deadline, statement.sql);
       name = co_await prepare(statement.sql, key, parameters, traces, deadline);
       send(name, statement.sql, parameters, traces);

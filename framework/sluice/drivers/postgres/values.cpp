@@ -293,7 +293,7 @@ std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result, sql:
     if (!are_named(result, *remembered)) *remembered = names_of(result);
     set->columns = *remembered;
   }
-  append_rows(result, *set);
+  if (PQnfields(result) > 0) append_rows(result, *set);
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
   if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
     const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));
