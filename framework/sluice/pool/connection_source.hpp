@@ -23,6 +23,8 @@ class ConnectionSource {
   virtual awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where) = 0;
   // As Pool::try_acquire(): for reading and writing.
   virtual Lease try_acquire(const boost::source_location& where) = 0;
+  // A connection is idle, so that try_acquire() is worth its while.
+  virtual bool may_lease() const noexcept = 0;
 
   virtual const std::string& name() const noexcept = 0;
   virtual const config::Pool& options() const noexcept = 0;

@@ -59,6 +59,7 @@ void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
   queue_.push(waiter);
   emit({EventType::enqueued});
   const bool in_vain = all_taken();
+  const bool alarm_is_set = in_vain && queue_.size() > 1 && waiter.deadline > queue_.next_deadline();  // for those before it
   if (!in_vain) pump(now);
   if (const auto& limit = settings_.options.queue_limit; limit && waiter.waiting() && overfull(*limit)) {
     queue_.remove(waiter);
@@ -68,8 +69,8 @@ void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
   } else if (waiter.task != 0 && waiter.waiting() && settings_.options.deadlock_detection) {
     judge(waiter);
   }
-  if (in_vain && queue_.size() > 1 && waiter.deadline > queue_.next_deadline())
-    stats_.waiting.set(queue_.size());  // the alarm for those before it is set
+  if (alarm_is_set)
+    stats_.waiting.set(queue_.size());
   else
     arm(now);
 }

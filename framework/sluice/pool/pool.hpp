@@ -60,6 +60,7 @@ class Pool final : public ConnectionSource {
   // No wait, no coroutine frame: an idle connection that needs no check, or an empty lease. Throws in a foreign process, and if
   // before_lease throws.
   Lease try_acquire(const boost::source_location& where = BOOST_CURRENT_LOCATION) override;
+  bool may_lease() const noexcept override;
 
   // One request of several on a connection, where the driver can multiplex: the connection with the fewest requests in flight; no
   // more than max_requests_per_connection on one. Where it cannot, or with 1, the same as acquire().

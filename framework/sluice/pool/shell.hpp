@@ -41,6 +41,7 @@ class PoolShell final : private PoolEffects {
 
   awaitable<Lease> acquire(const Wish& wish, const boost::source_location& where);
   Lease try_acquire(const boost::source_location& where);
+  bool may_lease() const noexcept { return core_.may_lease(); }
   awaitable<Lease> acquire_shared(const Wish& wish, const boost::source_location& where);
   Lease try_acquire_shared(const boost::source_location& where);
   static awaitable<std::vector<Lease>> acquire_many(ShellRef self, std::uint32_t wants, Wish wish, boost::source_location where);

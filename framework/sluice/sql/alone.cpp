@@ -24,7 +24,8 @@ awaitable<pool::Lease> lease_from(pool::ConnectionSource& source, Deadline overa
 }
 
 awaitable<Rows> run_alone(pool::ConnectionSource& source, StatementWatch& watch, Pipeline* company, Statement statement, KnownTextRef known,
-                          std::optional<StatementWatch::Running> begun, Deadline overall, boost::source_location where) {
+                          std::optional<StatementWatch::Running> begun, CallLimit limit, boost::source_location where) {
+  const Deadline overall = limit.begin();
   StatementWatch::Running running = begun   ? std::move(*begun)
                                     : known ? StatementWatch::Running(watch, *known, &statement.parameters)
                                             : StatementWatch::Running(watch, statement.sql, &statement.parameters);

@@ -22,6 +22,6 @@ awaitable<pool::Lease> lease_from(pool::ConnectionSource& source, Deadline overa
 // `company`: takes it where no connection is free; null: it waits for its own. `known`: learns how long it took; null: nobody does. `running`: one
 // that has begun already. Throws like Database::run. What the references name must outlive it.
 awaitable<Rows> run_alone(pool::ConnectionSource& source, StatementWatch& watch, Pipeline* company, Statement statement, KnownTextRef known,
-                          std::optional<StatementWatch::Running> begun, Deadline overall, boost::source_location where);
+                          std::optional<StatementWatch::Running> begun, CallLimit limit, boost::source_location where);
 
 }  // namespace sluice::sql

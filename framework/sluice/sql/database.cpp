@@ -110,33 +110,33 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
 
 KnownTextRef Database::known(std::string_view sql) const { return pipeline_ ? pipeline_->look_up(sql) : nullptr; }
 
-// Others are on their way with connections, or wait for some: it joins them without a frame of its own.
+// None is free, and others are on their way with connections or wait for some: it joins them without a frame of its own.
 bool Database::has_company(const KnownTextRef& known) const noexcept {
-  return known && known->travels() && pipeline_->busy() && (!first_use_ || first_use_->done());
+  return known && known->travels() && pipeline_->busy() && !source_->may_lease() && (!first_use_ || first_use_->done());
 }
 
-awaitable<Rows> Database::run(SqlText sql, std::vector<Value> parameters, Deadline overall) {
+awaitable<Rows> Database::run(SqlText sql, std::vector<Value> parameters, CallLimit limit) {
   KnownTextRef text = known(sql.text);
-  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(parameters), std::nullopt, overall, sql.where);
-  return run_known(Statement(std::string(sql.text), std::move(parameters)), std::move(text), overall, sql.where);
+  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(parameters), std::nullopt, limit, sql.where);
+  return run_known(Statement(std::string(sql.text), std::move(parameters)), std::move(text), limit, sql.where);
 }
 
 awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, boost::source_location where) {
-  const Deadline overall = limit ? Deadline::after(limit->limit) : Deadline::never();
   KnownTextRef text = known(statement.sql);
-  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(statement.parameters), std::nullopt, overall, where);
-  return run_known(std::move(statement), std::move(text), overall, where);
+  if (has_company(text)) return pipeline_->travel(std::move(text), std::move(statement.parameters), std::nullopt, limit, where);
+  return run_known(std::move(statement), std::move(text), limit, where);
 }
 
-awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, Deadline overall, boost::source_location where) {
-  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement)) return run_prepared(std::move(statement), std::move(known), overall, where);
+awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, CallLimit limit, boost::source_location where) {
+  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement)) return run_prepared(std::move(statement), std::move(known), limit, where);
   Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
-  return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, overall, where);
+  return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, limit, where);
 }
 
 // What needs more than a connection.
-awaitable<Rows> Database::run_prepared(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where) {
+awaitable<Rows> Database::run_prepared(Statement statement, KnownTextRef known, CallLimit limit, boost::source_location where) {
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
+  const Deadline overall = limit.begin();
   if (connector_->gathers(statement)) {
     const std::shared_ptr<Gathering> held = co_await gather(overall, where);
     running.on(held->session());

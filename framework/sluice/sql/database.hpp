@@ -41,11 +41,11 @@ class Database {
 
   template <class... Args>
   awaitable<Rows> query(SqlText sql, const Args&... args) {
-    return run(sql, make_parameters(sql.text, args...), Deadline::never());
+    return run(sql, make_parameters(sql.text, args...), CallLimit());
   }
   template <class... Args>
   awaitable<Rows> query(Within limit, SqlText sql, const Args&... args) {
-    return run(sql, make_parameters(sql.text, args...), Deadline::after(limit.limit));
+    return run(sql, make_parameters(sql.text, args...), CallLimit(limit));
   }
   // The number of rows changed.
   template <class... Args>
@@ -124,9 +124,9 @@ class Database {
  private:
   class FirstUse;
   class Gathering;
-  awaitable<Rows> run(SqlText sql, std::vector<Value> parameters, Deadline overall);
-  awaitable<Rows> run_known(Statement&& statement, KnownTextRef known, Deadline overall, boost::source_location where);
-  awaitable<Rows> run_prepared(Statement statement, KnownTextRef known, Deadline overall, boost::source_location where);
+  awaitable<Rows> run(SqlText sql, std::vector<Value> parameters, CallLimit limit);
+  awaitable<Rows> run_known(Statement&& statement, KnownTextRef known, CallLimit limit, boost::source_location where);
+  awaitable<Rows> run_prepared(Statement statement, KnownTextRef known, CallLimit limit, boost::source_location where);
   KnownTextRef known(std::string_view sql) const;
   bool has_company(const KnownTextRef& known) const noexcept;
   awaitable<std::shared_ptr<Gathering>> gather(Deadline overall, boost::source_location where);

@@ -35,6 +35,12 @@ constexpr Duration farewell = 2500ms;
 
 Session& session_of(pool::Lease& lease) { return static_cast<Session&>(lease.connection()); }
 
+// A coroutine of its own that ends by whatever its caller lets through to it.
+awaitable<Rows> afresh(awaitable<Rows> own) {
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+  co_return co_await std::move(own);
+}
+
 // What a caller throws out of its coroutine is the loop's to see, and no other caller's.
 template <class Handler>
 void go_on(asio::io_context& loop, Handler caller, std::exception_ptr failure, Rows rows) {
@@ -51,7 +57,8 @@ struct Pipeline::Traveller : GroupMember, TravellerHook, boost::intrusive_ref_co
   using Handler = asio::async_result<asio::use_awaitable_t<>, void(std::exception_ptr, Rows)>::handler_type;
 
   KnownTextRef known;  // it has the text
-  Deadline overall;    // of the call
+  CallLimit limit;     // of the call
+  Deadline overall;    // since it has begun
   Deadline boarding;   // until it has a connection
   TimePoint since{};
   Session* session = nullptr;                      // while it travels
@@ -130,13 +137,13 @@ std::exception_ptr Pipeline::lateness(const Traveller& traveller, TimePoint now)
 
 // ---- callers
 
-awaitable<Rows> Pipeline::travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, Deadline overall,
+awaitable<Rows> Pipeline::travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, CallLimit limit,
                                  const boost::source_location& where) {
   Ticket traveller(new Traveller);
   traveller->text = &text->text;
   traveller->known = std::move(text);
   traveller->parameters = std::move(parameters);
-  traveller->overall = overall;
+  traveller->limit = limit;
   if (running) traveller->running.emplace(std::move(*running));
   traveller->where = where;
   return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Rows)>(Departure{this, std::move(traveller)}, use_awaitable);
@@ -148,6 +155,7 @@ void Pipeline::depart(Traveller& traveller) {
     belong_to(traveller.caller->get_executor());
     if (!traveller.running) traveller.running.emplace(*watch_, *traveller.known, &traveller.parameters);
     refuse_if_full();
+    traveller.overall = traveller.limit.begin();
     const Duration longest = source_->options().acquire_timeout;
     traveller.since = Clock::now();
     traveller.boarding = longest > Duration::zero() ? earlier(traveller.overall, Deadline{traveller.since + longest}) : traveller.overall;
@@ -429,7 +437,7 @@ void Pipeline::tell(Party& party, TimePoint now) {
         const auto executor = caller.get_executor();
         awaitable<Rows> own = run_alone(*source_, *watch_, nullptr, Statement(traveller->sql(), std::move(traveller->parameters)), traveller->known,
                                         std::move(running), traveller->overall, traveller->where);
-        asio::co_spawn(executor, std::move(own), std::move(caller));
+        asio::co_spawn(executor, afresh(std::move(own)), std::move(caller));
       }
     }
   }

@@ -42,7 +42,7 @@ class Pipeline final : public LoopListener, public std::enable_shared_from_this<
 
   // A statement on its way with others, or in the end alone. No coroutine: what waits is the caller, in one frame of Asio's, and its traveller.
   // REQUIRES: text->travels(). `running`: one that has begun already. Throws like Database::run.
-  awaitable<Rows> travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, Deadline overall,
+  awaitable<Rows> travel(KnownTextRef text, std::vector<Value> parameters, std::optional<StatementWatch::Running> running, CallLimit limit,
                          const boost::source_location& where);
 
   void loop_ended() noexcept override;

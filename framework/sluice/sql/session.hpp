@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,17 @@ template <class... Args>
 Statement make_statement(std::string_view sql, const Args&... args) {
   return Statement(std::string(sql), make_parameters(sql, args...));
 }
+
+// How long a call may take in all: from when it begins to run, or until an instant that is known already.
+struct CallLimit {
+  CallLimit() noexcept = default;  // as long as it likes
+  CallLimit(Deadline d) noexcept : until(d) {}
+  CallLimit(std::optional<Within> w) noexcept : within(w ? w->limit : Duration::max()) {}
+  Deadline begin() const noexcept { return within == Duration::max() ? until : Deadline::after(within); }
+
+  Duration within = Duration::max();
+  Deadline until;
+};
 
 enum class Isolation : std::uint8_t {
   standard,  // READ COMMITTED on PostgreSQL and MariaDB, whatever the server's default

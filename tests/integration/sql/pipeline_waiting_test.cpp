@@ -54,6 +54,34 @@ TEST_CASE("queue_limit 0: a read waits for no company, but for a connection that
   CHECK(refused.what().find("queue full") != std::string::npos);
 }
 
+TEST_CASE("A connection that is idle comes first, also while others are on their way with one") {
+  if (!PostgresServer::require()) return;
+  config::Pool options;
+  options.queue_limit = 1;
+  Travellers party(options, 3);
+  const auto on_the_way = [&] {
+    party.start_over();
+    party.know({where});
+    party.know_with(nap, 0);
+    party.hold_all();
+    Asked& slow = party.ask(nap, in_seconds(scaled(500ms)));
+    party.let_go();
+    REQUIRE(party.until([] { return running_sleeps() == 1; }));
+    party.held.clear();
+    Asked& first = party.ask(where);
+    Asked& second = party.ask(where);
+    REQUIRE(party.until([&] { return first.ended && second.ended; }));
+    CHECK(first.cell(2) == "off");
+    CHECK(second.cell(2) == "off");
+    CHECK(first.cell(1) != second.cell(1));
+    const bool beside_it = !slow.ended;
+    REQUIRE(party.all_end());
+    CHECK(slow.rows.has_value());
+    return beside_it;
+  };
+  CHECK(Travellers::in_time(on_the_way));
+}
+
 TEST_CASE("Whoever wants a connection of its own is not starved by reads without end") {
   if (!PostgresServer::require()) return;
   Travellers party;

@@ -39,6 +39,7 @@ class PrimaryAndReplica final : public pool::ConnectionSource {
     return (wish.read_only && replica_is_up ? replica_ : primary_).acquire(wish, where);
   }
   pool::Lease try_acquire(const boost::source_location& where) override { return primary_.try_acquire(where); }
+  bool may_lease() const noexcept override { return primary_.may_lease(); }
   const std::string& name() const noexcept override { return name_; }
   const config::Pool& options() const noexcept override { return primary_.options(); }
   pool::Connector& connector() const noexcept override { return primary_.connector(); }

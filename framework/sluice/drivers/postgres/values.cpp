@@ -271,7 +271,7 @@ std::size_t append_rows(const PGresult* result, sql::ResultSet& set) {
   const int rows = PQntuples(result), columns = PQnfields(result);
   if (set.columns.empty()) set.columns = names_of(result);
   set.row_count += static_cast<std::size_t>(rows);
-  if (rows > 0) set.cells.reserve(set.row_count * static_cast<std::size_t>(columns));
+  if (rows > 1 || set.cells.empty()) set.cells.reserve(set.row_count * static_cast<std::size_t>(columns));
   std::size_t bytes = 0;
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < columns; ++c) {
@@ -293,7 +293,7 @@ std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result, sql:
     if (!are_named(result, *remembered)) *remembered = names_of(result);
     set->columns = *remembered;
   }
-  if (PQnfields(result) > 0) append_rows(result, *set);
+  if (PQntuples(result) > 0 || PQnfields(result) > 0) append_rows(result, *set);  // SELECT FROM … gives rows without columns
   const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
   if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
     const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));
