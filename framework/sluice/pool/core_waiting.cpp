@@ -75,8 +75,8 @@ void PoolCore::enqueue(Waiter& waiter, TimePoint now) {
     arm(now);
 }
 
-// Every connection that this pool may ever have is with somebody, and nothing is under way that could change what those who wait can get: until one comes
-// back there is nothing to serve, to open, to borrow or to tell.
+// Every connection that this pool may ever have is with somebody, and nothing is under way that could change what those who wait can
+// get: until one comes back there is nothing to serve, to open, to borrow or to tell.
 bool PoolCore::all_taken() const noexcept {
   return leased() == max() && idle_.empty() && stale_.empty() && wanted_ == 0 && !below_floor_ && !unjudged_ && settings_.capacity == 1 &&
          state_ == PoolState::ready;

@@ -26,7 +26,6 @@ awaitable<Lease> Pool::acquire(const boost::source_location& where) {
 }
 awaitable<Lease> Pool::acquire(const Wish& wish, const boost::source_location& where) { return shell_->acquire(wish, where); }
 Lease Pool::try_acquire(const boost::source_location& where) { return shell_->try_acquire(where); }
-
 bool Pool::may_lease() const noexcept { return shell_->may_lease(); }
 awaitable<Lease> Pool::acquire_shared(const Wish& wish, const boost::source_location& where) { return shell_->acquire_shared(wish, where); }
 Lease Pool::try_acquire_shared(const boost::source_location& where) { return shell_->try_acquire_shared(where); }

@@ -128,7 +128,8 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
 }
 
 awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, CallLimit limit, boost::source_location where) {
-  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement)) return run_prepared(std::move(statement), std::move(known), limit, where);
+  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement))
+    return run_prepared(std::move(statement), std::move(known), limit, where);
   Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
   return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, limit, where);
 }

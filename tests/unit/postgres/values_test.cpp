@@ -101,7 +101,8 @@ struct Answer {
     std::vector<PGresAttDesc> columns;
     for (const char* name : names) columns.push_back(PGresAttDesc{const_cast<char*>(name), 0, 0, 0, 25, -1, -1});
     PQsetResultAttrs(result.get(), static_cast<int>(columns.size()), columns.data());
-    for (std::size_t c = 0; c < columns.size(); ++c) PQsetvalue(result.get(), 0, static_cast<int>(c), const_cast<char*>(cell), static_cast<int>(std::strlen(cell)));
+    const int size = static_cast<int>(std::strlen(cell));
+    for (std::size_t c = 0; c < columns.size(); ++c) PQsetvalue(result.get(), 0, static_cast<int>(c), const_cast<char*>(cell), size);
   }
   std::unique_ptr<PGresult, void (*)(PGresult*)> result{PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK), PQclear};
 };
