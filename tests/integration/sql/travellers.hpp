@@ -210,7 +210,6 @@ class Travellers {
  private:
   static config::Pool on_server(config::Pool options) {
     if (options.url.empty()) options.url = server().url();
-    options.acquire_timeout = scaled(options.acquire_timeout);
     options.statement_timeout = scaled(options.statement_timeout);
     options.pipeline_patience = scaled(options.pipeline_patience);
     return options;
