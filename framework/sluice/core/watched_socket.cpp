@@ -1,11 +1,5 @@
 #include <sluice/core/watched_socket.hpp>
 
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/system/system_error.hpp>
-
-#include <utility>
-
 namespace sluice {
 
 struct WatchedSocket::State : std::enable_shared_from_this<State> {
@@ -37,11 +31,35 @@ struct WatchedSocket::State : std::enable_shared_from_this<State> {
     writes_watched = false;
   }
 
+  Readiness begin(bool read, bool write, Deadline deadline) {
+    using Socket = asio::posix::stream_descriptor;
+    if (!write && writes_watched) forget_writes();
+    writes_watched = write || writes_watched;
+    until = deadline.at;
+    if (deadline.at < rings) set_alarm(deadline.at);
+    both = read && write;
+    if (both) {
+      socket.async_wait(Socket::wait_write, [weak = weak_from_this()](const error_code& error) {
+        const std::shared_ptr<State> self = weak.lock();
+        if (!error && self) self->wake();
+      });
+    }
+    return socket.async_wait(read ? Socket::wait_read : Socket::wait_write, asio::as_tuple(asio::deferred));
+  }
+  Wake end(const Woken& woken, const asio::cancellation_state& cancellation, Deadline deadline) noexcept {
+    until = TimePoint::max();
+    if (both) wake();
+    if (cancellation.cancelled() != asio::cancellation_type::none) return Wake::cancelled;
+    const bool ended = static_cast<bool>(std::get<0>(woken));  // by somebody
+    return ended && deadline.passed(Clock::now()) ? Wake::expired : Wake::ready;
+  }
+
   asio::posix::stream_descriptor socket;
   asio::steady_timer alarm;
   TimePoint rings = TimePoint::max();  // max: it is not set
   TimePoint until = TimePoint::max();  // of the wait under way; max: none, or one without a deadline
   bool writes_watched = false;
+  bool both = false;  // the wait under way is for either
 };
 
 WatchedSocket::WatchedSocket(const asio::any_io_executor& executor) : state_(std::make_shared<State>(executor)) {}
@@ -66,34 +84,18 @@ int WatchedSocket::native() const noexcept { return state_->socket.native_handle
 
 void WatchedSocket::wake() noexcept { state_->wake(); }
 
+WatchedSocket::Readiness WatchedSocket::begin_wait(bool read, bool write, Deadline deadline) { return state_->begin(read, write, deadline); }
+
+Wake WatchedSocket::end_wait(const Woken& woken, const asio::cancellation_state& cancellation, Deadline deadline) noexcept {
+  return state_->end(woken, cancellation, deadline);
+}
+
 awaitable<Wake> WatchedSocket::wait(bool read, bool write, Deadline deadline) {
-  using Socket = asio::posix::stream_descriptor;
   const std::shared_ptr<State> state = state_;
-  if (!write && state->writes_watched) state->forget_writes();
-  state->writes_watched = write || state->writes_watched;
-  state->until = deadline.at;
-  if (deadline.at < state->rings) state->set_alarm(deadline.at);
-  const bool both = read && write;
-  if (both) {
-    const auto end_the_read = [weak = std::weak_ptr<State>(state)](const error_code& error) {
-      const std::shared_ptr<State> self = weak.lock();
-      if (!error && self) self->wake();
-    };
-    state->socket.async_wait(Socket::wait_write, end_the_read);
-  }
-  bool ended = false;  // by somebody
-  try {
-    auto readiness = state->socket.async_wait(read ? Socket::wait_read : Socket::wait_write, asio::deferred);
-    co_await std::move(readiness);  // in this frame: use_awaitable would take another
-  } catch (const boost::system::system_error&) {
-    ended = true;
-  }
-  state->until = TimePoint::max();
-  if (both) state->wake();
+  auto readiness = state->begin(read, write, deadline);
+  const Woken woken = co_await std::move(readiness);
   const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
-  if (cancellation.cancelled() != asio::cancellation_type::none) co_return Wake::cancelled;
-  if (ended && deadline.passed(Clock::now())) co_return Wake::expired;
-  co_return Wake::ready;
+  co_return state->end(woken, cancellation, deadline);
 }
 
 }  // namespace sluice

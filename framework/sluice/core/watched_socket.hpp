@@ -10,7 +10,12 @@
 #include <sluice/core/clock.hpp>
 #include <sluice/core/descriptor.hpp>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
+#include <tuple>
+#include <utility>
 
 namespace sluice {
 
@@ -32,6 +37,12 @@ class WatchedSocket {
   // Until the socket is readable or writable as asked (one of them at least), the deadline passes, or the coroutine is cancelled. May
   // wake early. One at a time.
   awaitable<Wake> wait(bool read, bool write, Deadline deadline);
+  // The same in the caller's own frame: it awaits what begin_wait() gives, asks for its cancellation state, and end_wait() says what it was.
+  // REQUIRES: this object outlives the wait.
+  using Readiness = decltype(std::declval<asio::posix::stream_descriptor&>().async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::deferred)));
+  using Woken = std::tuple<error_code>;
+  Readiness begin_wait(bool read, bool write, Deadline deadline);
+  Wake end_wait(const Woken& woken, const asio::cancellation_state& cancellation, Deadline deadline) noexcept;
   // Wakes who waits.
   void wake() noexcept;
 

@@ -24,11 +24,12 @@ awaitable<pool::Lease> lease_from(pool::ConnectionSource& source, Deadline overa
 }
 
 awaitable<Rows> run_alone(pool::ConnectionSource& source, StatementWatch& watch, Pipeline* company, Statement statement, KnownTextRef known,
-                          std::optional<StatementWatch::Running> begun, CallLimit limit, boost::source_location where) {
+                          std::optional<StatementWatch::Running> running, CallLimit limit, boost::source_location where) {
   const Deadline overall = limit.begin();
-  StatementWatch::Running running = begun   ? std::move(*begun)
-                                    : known ? StatementWatch::Running(watch, *known, &statement.parameters)
-                                            : StatementWatch::Running(watch, statement.sql, &statement.parameters);
+  if (!running && known)
+    running.emplace(watch, *known, &statement.parameters);
+  else if (!running)
+    running.emplace(watch, statement.sql, &statement.parameters);
   pool::Lease lease;
   if (company) {
     lease = source.try_acquire(where);
@@ -40,12 +41,14 @@ awaitable<Rows> run_alone(pool::ConnectionSource& source, StatementWatch& watch,
   if (!lease) lease = co_await lease_from(source, overall, where);
   auto& session = static_cast<Session&>(lease.connection());
   const TimePoint began = Clock::now();
-  running.on(session, began);
-  Rows rows = co_await session.run(std::move(statement), statement_deadline(source, overall));
+  running->on(session, began);
+  const std::string& sql = known ? known->text : statement.sql;
+  Rows rows = co_await session.run_text(sql, std::move(statement.parameters), statement_deadline(source, overall));
   refuse_open_transaction(session);
   const TimePoint ended = Clock::now();
   if (known) known->learn(ended - began);
-  running.succeeded(ended);
+  running->succeeded(ended);
+  running.reset();  // an argument would live on until the caller's expression ends
   co_return rows;
 }
 

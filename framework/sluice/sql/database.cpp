@@ -88,7 +88,7 @@ void Database::on_first_use(std::string postgres_script, std::string sqlite_scri
 }
 
 awaitable<pool::Lease> Database::acquire(Deadline overall, boost::source_location where, bool read_only) {
-  if (first_use_ && !first_use_->done()) co_await prepare_first_use(overall, where);
+  if (first_use_pending()) co_await prepare_first_use(overall, where);
   co_return co_await lease_from(*source_, overall, where, read_only);
 }
 
@@ -108,17 +108,20 @@ awaitable<void> Database::prepare_first_use(Deadline overall, boost::source_loca
   turn.succeeded();
 }
 
+bool Database::first_use_pending() const noexcept { return first_use_ && !first_use_->done(); }
+
 KnownTextRef Database::known(std::string_view sql) const { return pipeline_ ? pipeline_->look_up(sql) : nullptr; }
 
 // None is free, and others are on their way with connections or wait for some: it joins them without a frame of its own.
 bool Database::has_company(const KnownTextRef& known) const noexcept {
-  return known && known->travels() && pipeline_->busy() && !source_->may_lease() && (!first_use_ || first_use_->done());
+  return known && known->travels() && pipeline_->busy() && !source_->may_lease() && !first_use_pending();
 }
 
 awaitable<Rows> Database::run(SqlText sql, std::vector<Value> parameters, CallLimit limit) {
   KnownTextRef text = known(sql.text);
   if (has_company(text)) return pipeline_->travel(std::move(text), std::move(parameters), std::nullopt, limit, sql.where);
-  return run_known(Statement(std::string(sql.text), std::move(parameters)), std::move(text), limit, sql.where);
+  std::string own = text && !first_use_pending() ? std::string() : std::string(sql.text);
+  return run_known(Statement(std::move(own), std::move(parameters)), std::move(text), limit, sql.where);
 }
 
 awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, boost::source_location where) {
@@ -128,7 +131,7 @@ awaitable<Rows> Database::run(Statement statement, std::optional<Within> limit, 
 }
 
 awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, CallLimit limit, boost::source_location where) {
-  if ((first_use_ && !first_use_->done()) || connector_->gathers(statement))
+  if (first_use_pending() || (!known && connector_->gathers(statement)))
     return run_prepared(std::move(statement), std::move(known), limit, where);
   Pipeline* const company = known && known->travels() ? pipeline_.get() : nullptr;
   return run_alone(*source_, *watch_, company, std::move(statement), std::move(known), std::nullopt, limit, where);
@@ -138,7 +141,7 @@ awaitable<Rows> Database::run_known(Statement&& statement, KnownTextRef known, C
 awaitable<Rows> Database::run_prepared(Statement statement, KnownTextRef known, CallLimit limit, boost::source_location where) {
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   const Deadline overall = limit.begin();
-  if (connector_->gathers(statement)) {
+  if (!known && connector_->gathers(statement)) {
     const std::shared_ptr<Gathering> held = co_await gather(overall, where);
     running.on(held->session());
     Rows rows = co_await held->session().run(std::move(statement), statement_deadline(*source_, overall));

@@ -125,10 +125,12 @@ class Database {
   class FirstUse;
   class Gathering;
   awaitable<Rows> run(SqlText sql, std::vector<Value> parameters, CallLimit limit);
+  // `known` has the text: that of `statement` may be empty unless the first use is pending.
   awaitable<Rows> run_known(Statement&& statement, KnownTextRef known, CallLimit limit, boost::source_location where);
   awaitable<Rows> run_prepared(Statement statement, KnownTextRef known, CallLimit limit, boost::source_location where);
   KnownTextRef known(std::string_view sql) const;
   bool has_company(const KnownTextRef& known) const noexcept;
+  bool first_use_pending() const noexcept;
   awaitable<std::shared_ptr<Gathering>> gather(Deadline overall, boost::source_location where);
   awaitable<std::uint64_t> run_execute(Statement statement, std::optional<Within> limit, boost::source_location where);
   awaitable<Transaction> start(TransactionOptions options, std::optional<Within> limit, boost::source_location where);

@@ -435,7 +435,7 @@ void Pipeline::tell(Party& party, TimePoint now) {
         std::optional<StatementWatch::Running> running = std::move(traveller->running);
         leave(*traveller);
         const auto executor = caller.get_executor();
-        awaitable<Rows> own = run_alone(*source_, *watch_, nullptr, Statement(traveller->sql(), std::move(traveller->parameters)), traveller->known,
+        awaitable<Rows> own = run_alone(*source_, *watch_, nullptr, Statement({}, std::move(traveller->parameters)), traveller->known,
                                         std::move(running), traveller->overall, traveller->where);
         asio::co_spawn(executor, afresh(std::move(own)), std::move(caller));
       }

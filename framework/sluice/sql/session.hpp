@@ -143,6 +143,10 @@ class Session : public pool::Connection {
   // Executes one statement, prepared and cached by its text. Throws SqlError (the connection stays usable unless
   // `broken` is set), TimedOut past the deadline after the statement was cancelled on the server.
   virtual awaitable<Rows> run(Statement statement, Deadline deadline) = 0;
+  // The same for a text that outlives the call, so that a driver need not copy it. The default does.
+  virtual awaitable<Rows> run_text(const std::string& sql, std::vector<Value> parameters, Deadline deadline) {
+    return run(Statement(sql, std::move(parameters)), deadline);
+  }
   // Several statements separated by ';', no parameters, no result: for schema creation.
   virtual awaitable<void> run_script(std::string sql, Deadline deadline) = 0;
   virtual awaitable<void> begin(TransactionOptions options, Deadline deadline) = 0;
@@ -205,7 +209,7 @@ class SqlConnector : public pool::Connector {
  public:
   virtual Dialect dialect() const noexcept = 0;
   // True: `Session::run` of such a statement may be called on one connection by many at a time, outside of transactions; the
-  // driver performs them together (SQLite's writes). The default: never.
+  // driver performs them together (SQLite's writes). The default: never. Not asked where sharing("SELECT 1") is not none and pipelining is on.
   virtual bool gathers(const Statement&) const noexcept { return false; }
   void interrupt(pool::Connection& connection) noexcept override { static_cast<Session&>(connection).interrupt(); }
   bool may_reclaim(const pool::Connection& connection) const noexcept override { return static_cast<const Session&>(connection).at_rest(); }

@@ -36,7 +36,7 @@ awaitable<Rows> Transaction::run(Statement statement, std::optional<Within> limi
   Session& on = session();
   StatementWatch::Running running(*watch_, statement.sql, &statement.parameters);
   running.on(on);
-  Rows rows = co_await on.run(std::move(statement), deadline(limit));
+  Rows rows = co_await on.run_text(statement.sql, std::move(statement.parameters), deadline(limit));
   running.succeeded();
   co_return rows;
 }

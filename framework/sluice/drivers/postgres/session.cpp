@@ -66,21 +66,33 @@ void PostgresSession::interrupt() noexcept {
 std::int64_t PostgresSession::announced_pid() const noexcept { return PQbackendPID(wire_->get()); }
 
 awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline deadline) {
-  const Turn turn(*this, statement.sql);
-  const Parameters parameters(statement.parameters, statement.sql);
+  awaitable<sql::Rows> rows = run_text(statement.sql, std::move(statement.parameters), deadline);
+  co_return co_await std::move(rows);
+}
+
+awaitable<sql::Rows> PostgresSession::run_text(const std::string& sql, std::vector<sql::Value> values, Deadline deadline) {
+  const Turn turn(*this, sql);
+  const Parameters parameters(values, sql);
   std::string joined;
-  const std::string& key = parameters.key(statement.sql, joined);
+  const std::string& key = parameters.key(sql, joined);
   const StatementCache::Entry* const known = cache_.find(key);
   const bool alone = !in_transaction(), reused = known != nullptr;
-  const Traces traces = look(known, statement.sql, parameters);
-  refuse_late(deadline, statement.sql);
+  const Traces traces = look(known, sql, parameters);
+  refuse_late(deadline, sql);
   std::string name;
   if (known)
     name = known->name;
   else
-    name = co_await prepare(statement.sql, key, parameters, traces, deadline);
-  send(name, statement.sql, parameters, traces);
-  Result result = co_await exchange(statement.sql, deadline);
+    name = co_await prepare(sql, key, parameters, traces, deadline);
+  send(name, sql, parameters, traces);
+  Answer answer(deadline);
+  while (!complete(answer, sql)) {  // as exchange() does, without frames of their own for the exchange and the wait
+    auto readiness = wire_->begin_wait(true, answer.unsent, answer.patience.deadline);
+    const WatchedSocket::Woken woken = co_await std::move(readiness);
+    const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+    if (!listen_to(wire_->end_wait(woken, cancellation, answer.patience.deadline))) co_await expire(sql, answer.patience);
+  }
+  Result result = std::move(answer.result);
   if (reused && no_longer_fits(result.get())) {
     // It did not run, so it may run anew.
     const bool still_there = sqlstate_of(result.get()) == changed_result;
@@ -88,14 +100,14 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
     cache_.erase(key);
     if (alone && !in_transaction()) {
       if (still_there) result = co_await simple(stale, deadline);
-      refuse_late(deadline, statement.sql);
-      name = co_await prepare(statement.sql, key, parameters, traces, deadline);
-      send(name, statement.sql, parameters, traces);
-      result = co_await exchange(statement.sql, deadline);
+      refuse_late(deadline, sql);
+      name = co_await prepare(sql, key, parameters, traces, deadline);
+      send(name, sql, parameters, traces);
+      result = co_await exchange(sql, deadline);
     }
   }
   if (traces.statements) cache_.clear();
-  check(result.get(), sql::Phase::execute, statement.sql);
+  check(result.get(), sql::Phase::execute, sql);
   StatementCache::Entry* const kept = PQnfields(result.get()) > 0 ? cache_.find(key) : nullptr;
   co_return sql::Rows(decode_result(result.get(), kept ? &kept->columns : nullptr));
 }
@@ -189,34 +201,33 @@ void PostgresSession::check(const PGresult* result, sql::Phase phase, const std:
   }
 }
 
-// Sends what is queued and reads every answer to it: the first error, else the last result. Throws if the connection is
-// lost, the deadline passes (the statement is cancelled on the server first), or the coroutine is cancelled.
 awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline deadline) {
+  Answer answer(deadline);
+  while (!complete(answer, sql)) co_await more(answer.unsent, sql, answer.patience);
+  co_return std::move(answer.result);
+}
+
+bool PostgresSession::complete(Answer& answer, const std::string& sql) {
   PGconn* const connection = wire_->get();
-  Result kept;
-  Patience patience{deadline};
-  for (;;) {
-    const int pending = PQflush(connection);
-    while (!PQisBusy(connection)) {
-      Result next(PQgetResult(connection));
-      if (!next) {
-        answered(kept.get(), sql);
-        if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
-        if (patience.timed_out && sqlstate_of(kept.get()) == "57014") {
-          throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
-        }
-        co_return kept;
+  answer.unsent = PQflush(connection) == 1;
+  Result& kept = answer.result;
+  while (!PQisBusy(connection)) {
+    Result next(PQgetResult(connection));
+    if (!next) {
+      answered(kept.get(), sql);
+      if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
+      if (answer.patience.timed_out && sqlstate_of(kept.get()) == "57014") {
+        throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
       }
-      if (is_copy(PQresultStatus(next.get()))) {
-        throw sql::SqlError(sql::Phase::execute, sql::Class::other, "0A000", 0,
-                            "COPY from or to the client is not supported here: " + sql::shorten(sql));
-      }
-      if (ends_connection(next.get())) lost(next.get(), sql);
-      if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
+      return true;
     }
-    const Wake wake = co_await wire_->wait(true, pending == 1, patience.deadline);
-    if (!listen_to(wake)) co_await expire(sql, patience);
+    if (is_copy(PQresultStatus(next.get()))) {
+      throw sql::SqlError(sql::Phase::execute, sql::Class::other, "0A000", 0, "COPY from or to the client is not supported here: " + sql::shorten(sql));
+    }
+    if (ends_connection(next.get())) lost(next.get(), sql);
+    if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
   }
+  return false;
 }
 
 awaitable<void> PostgresSession::more(bool write, const std::string& sql, Patience& patience) {

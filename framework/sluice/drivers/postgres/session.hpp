@@ -32,6 +32,7 @@ class PostgresSession final : public sql::Session {
   ~PostgresSession() override;
 
   awaitable<sql::Rows> run(sql::Statement statement, Deadline deadline) override;
+  awaitable<sql::Rows> run_text(const std::string& sql, std::vector<sql::Value> parameters, Deadline deadline) override;
   awaitable<void> run_script(std::string sql, Deadline deadline) override;
   awaitable<void> begin(sql::TransactionOptions options, Deadline deadline) override;
   awaitable<void> commit(Deadline deadline) override;
@@ -74,10 +75,21 @@ class PostgresSession final : public sql::Session {
     Deadline deadline;
     bool timed_out = false;
   };
+  // To everything that was sent: the first error, else the last result.
+  struct Answer {
+    explicit Answer(Deadline deadline) : patience{deadline} {}
+    Patience patience;
+    Result result;
+    bool unsent = false;  // the socket did not take all that is to be sent
+  };
   awaitable<std::string> prepare(const std::string& sql, const std::string& key, const Parameters& parameters, const Traces& traces, Deadline deadline);
   void send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces);
   awaitable<Result> simple(std::string sql, Deadline deadline);
+  // Sends what is queued and reads every answer to it. Throws if the connection is lost, the deadline passes (the statement is cancelled on
+  // the server first), or the coroutine is cancelled.
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
+  // A step of that: sends and takes in what goes without waiting. True: the answer is complete.
+  bool complete(Answer& answer, const std::string& sql);
   // Until there is something to read, for those who read piece by piece. Past the deadline the statement is
   // cancelled on the server, whose word on it is then waited for.
   awaitable<void> more(bool write, const std::string& sql, Patience& patience);

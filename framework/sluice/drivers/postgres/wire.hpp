@@ -28,6 +28,10 @@ class Wire {
 
   // As WatchedSocket says.
   awaitable<Wake> wait(bool read, bool write, Deadline deadline) { return watched_.wait(read, write, deadline); }
+  WatchedSocket::Readiness begin_wait(bool read, bool write, Deadline deadline) { return watched_.begin_wait(read, write, deadline); }
+  Wake end_wait(const WatchedSocket::Woken& woken, const asio::cancellation_state& cancellation, Deadline deadline) noexcept {
+    return watched_.end_wait(woken, cancellation, deadline);
+  }
   void wake() noexcept { watched_.wake(); }
 
   // Says goodbye, frees the PGconn, and waits for the server's orderly end of stream. True: seen, so the server's process is
