@@ -53,8 +53,12 @@ std::function<void(int)> meddle(int port, Meddling how) {
 // Who notices that a connection has come to nothing: the driver, or only the deadline.
 enum class Noticed { at_once, by_deadline };
 
-// The statement, which holds 'a surprise', fails with a typed error; its connection is closed, and the next statement has another one.
-void check_given_up(int port, const std::string& scheme, const Meddling& how, const std::string& statement, Noticed noticed = Noticed::at_once) {
+enum class Run { first, third };  // PostgreSQL's: a third one goes past libpq
+
+// The statement, which holds 'a surprise' (in its parameter, if it has one), fails with a typed error; its connection is closed, and the next
+// statement has another one.
+void check_given_up(int port, const std::string& scheme, const Meddling& how, const std::string& statement, Noticed noticed = Noticed::at_once,
+                    Run run = Run::first) {
   // PostgreSQL's pool asks to cancel what it closes, on a connection of its own; so there may be three.
   ScriptedServer relay({meddle(port, how), meddle(port, {"'no more'"}), meddle(port, {"'no more'"})});
   config::Pool options = RealDatabase::with_url(scheme + "://app:secret@127.0.0.1:" + std::to_string(relay.port()) + "/app?sslmode=disable");
@@ -65,8 +69,13 @@ void check_given_up(int port, const std::string& scheme, const Meddling& how, co
     co_await t.db->query("SELECT 1");
     std::optional<sql::SqlError> error;
     bool late = false;
+    for (int i = 0; run == Run::third && i < 2; ++i) co_await t.db->query(sql::SqlText(statement), std::string("as usual"));
     try {
-      co_await t.db->query(within(noticed == Noticed::at_once ? Duration(30s) : Duration(1s)), sql::SqlText(statement));
+      const Within limit = within(noticed == Noticed::at_once ? Duration(30s) : Duration(1s));
+      if (run == Run::third)
+        co_await t.db->query(limit, sql::SqlText(statement), std::string("'a surprise'"));
+      else
+        co_await t.db->query(limit, sql::SqlText(statement));
     } catch (const sql::SqlError& e) {
       error = e;
     } catch (const TimedOut&) {
@@ -99,6 +108,19 @@ TEST_CASE("What a server must not say is a typed error, and its connection is no
   check_given_up(server().port(), "postgresql", how, "SELECT 'a surprise'");
 }
 
+TEST_CASE("What a server must not say past libpq is a typed error, and its connection is not used again") {
+  if (!PostgresServer::require()) return;
+  Meddling how{"'a surprise'"};
+  SUBCASE("a message of an unknown kind") { how.before = std::string("\x7f\0\0\0\x08oops", 9); }
+  SUBCASE("a length that cannot be") { how.before = std::string("D\xff\xff\xff\xff", 5); }
+  SUBCASE("a row of other columns") { how.before = std::string("D\0\0\0\x06\0\0", 7); }
+  SUBCASE("a row shorter than it says") { how.before = std::string("D\0\0\0\x0c\0\x01\0\0\0\x09oo", 13); }
+  SUBCASE("an error without an end") { how.before = std::string("E\0\0\0\x0aVERROR", 11); }
+  SUBCASE("ready in no state") { how.before = std::string("Z\0\0\0\x05?", 6); }
+  SUBCASE("noise") { how.before = "HTTP/1.1 400 Bad Request\r\n\r\n"; }
+  check_given_up(server().port(), "postgresql", how, "SELECT $1::text", Noticed::at_once, Run::third);
+}
+
 TEST_CASE("A MariaDB that breaks off in the middle of a packet is a typed error, and its connection is not used again") {
   if (!MariaDbServer::require()) return;
   Meddling how{"'a surprise'"};
@@ -125,6 +147,11 @@ TEST_CASE("A server that goes away in the middle of a result is a typed error, n
   SUBCASE("PostgreSQL") {
     if (!PostgresServer::require()) return;
     check_given_up(server().port(), "postgresql", how, "SELECT 'a surprise', repeat('x', 1000) FROM generate_series(1, 1000)");
+  }
+  SUBCASE("PostgreSQL, past libpq") {
+    if (!PostgresServer::require()) return;
+    const std::string statement = "SELECT $1::text, repeat('x', 1000) FROM generate_series(1, 1000)";
+    check_given_up(server().port(), "postgresql", how, statement, Noticed::at_once, Run::third);
   }
   SUBCASE("MariaDB") {
     if (!MariaDbServer::require()) return;

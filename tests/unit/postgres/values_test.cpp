@@ -59,7 +59,7 @@ TEST_CASE("Cells are decoded by their column's type, unknown types as their text
   CHECK(postgres::decode(1700, "1.10") == sql::Value(sql::Decimal("1.10")));
 }
 
-TEST_CASE("Parameters are text of no fixed type; bytes are binary and part of the statement's signature") {
+TEST_CASE("Parameters are text of no fixed type; bytes are binary") {
   std::vector<sql::Value> values;
   values.emplace_back(sql::Null{});
   values.emplace_back(std::int64_t{-5});
@@ -76,7 +76,19 @@ TEST_CASE("Parameters are text of no fixed type; bytes are binary and part of th
   CHECK(p.types()[3] == 17);
   CHECK(p.types()[1] == 0);
   CHECK(std::string(p.values()[4]) == "t");
-  CHECK(p.signature() == "\n3");
+}
+
+TEST_CASE("A prepared form is named by its text, and by which parameters are bytes") {
+  const std::string sql = "SELECT $1, $2, $3";
+  std::string room;
+  std::vector<sql::Value> values(3);
+  values[1] = sql::Value(std::string("a"));
+  CHECK(&postgres::prepared_key(sql, values, room) == &sql);
+  values[0] = sql::Value(sql::Bytes{});
+  values[2] = sql::Value(sql::Bytes{});
+  CHECK(postgres::prepared_key(sql, values, room) == sql + "\n0\n2");
+  values[0] = sql::Value(std::int64_t{1});
+  CHECK(postgres::prepared_key(sql, values, room) == sql + "\n2");
 }
 
 TEST_CASE("Parameters without bytes need no types, lengths or formats") {
@@ -88,10 +100,6 @@ TEST_CASE("Parameters without bytes need no types, lengths or formats") {
   CHECK(p.types() == nullptr);
   CHECK(p.lengths() == nullptr);
   CHECK(p.formats() == nullptr);
-  CHECK(p.signature().empty());
-  std::string room;
-  const std::string sql = "SELECT $1, $2";
-  CHECK(&p.key(sql, room) == &sql);
 }
 
 namespace {
@@ -110,7 +118,7 @@ struct Answer {
 }  // namespace
 
 TEST_CASE("The results of a statement share their columns' names, until these are others") {
-  sql::ColumnNames remembered;
+  postgres::RowShape remembered;
   const auto first = postgres::decode_result(Answer({"id", "name"}, "1").result.get(), &remembered);
   const auto second = postgres::decode_result(Answer({"id", "name"}, "2").result.get(), &remembered);
   CHECK(&first->columns.list() == &second->columns.list());

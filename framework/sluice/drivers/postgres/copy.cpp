@@ -47,7 +47,7 @@ awaitable<void> PostgresSession::bulk_begin(sql::BulkTarget target, Deadline dea
   sql += ") FROM STDIN";
   {
     const Turn turn(*this, sql);
-    sent(PQsendQuery(wire_->get(), sql.c_str()), sql);
+    sent(PQsendQuery(libpq(sql), sql.c_str()), sql);
     Patience patience{deadline};
     while (PQflush(wire_->get()) == 1 || PQisBusy(wire_->get())) co_await more(PQflush(wire_->get()) == 1, sql, patience);
     const Result result(PQgetResult(wire_->get()));

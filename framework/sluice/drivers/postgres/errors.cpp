@@ -66,27 +66,49 @@ bool ends_connection(const PGresult* result) noexcept {
   return severity == "FATAL" || severity == "PANIC" || own;
 }
 
-sql::SqlError server_error(const PGresult* result, sql::Phase phase, const std::string& statement, bool show_values) {
-  const std::string code = sqlstate_of(result);
-  std::string message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (message.empty()) message = PQresultErrorMessage(result);
+std::string* ServerReport::field(char code) noexcept {
+  switch (code) {
+    case PG_DIAG_SEVERITY_NONLOCALIZED: return &severity;
+    case PG_DIAG_SQLSTATE: return &sqlstate;
+    case PG_DIAG_MESSAGE_PRIMARY: return &message;
+    case PG_DIAG_MESSAGE_HINT: return &hint;
+    case PG_DIAG_STATEMENT_POSITION: return &position;
+    case PG_DIAG_INTERNAL_QUERY: return &internal_query;
+    case PG_DIAG_SCHEMA_NAME: return &schema;
+    case PG_DIAG_TABLE_NAME: return &table;
+    case PG_DIAG_COLUMN_NAME: return &column;
+    case PG_DIAG_DATATYPE_NAME: return &datatype;
+    case PG_DIAG_CONSTRAINT_NAME: return &constraint;
+    default: return nullptr;
+  }
+}
+
+ServerReport report_of(const PGresult* result) {
+  ServerReport report;
+  for (const char code : {PG_DIAG_SEVERITY_NONLOCALIZED, PG_DIAG_SQLSTATE, PG_DIAG_MESSAGE_PRIMARY, PG_DIAG_MESSAGE_HINT, PG_DIAG_STATEMENT_POSITION,
+                          PG_DIAG_INTERNAL_QUERY, PG_DIAG_SCHEMA_NAME, PG_DIAG_TABLE_NAME, PG_DIAG_COLUMN_NAME, PG_DIAG_DATATYPE_NAME,
+                          PG_DIAG_CONSTRAINT_NAME}) {
+    *report.field(code) = field(result, code);
+  }
+  if (report.message.empty()) report.message = PQresultErrorMessage(result);
+  return report;
+}
+
+sql::SqlError server_error(const ServerReport& report, sql::Phase phase, const std::string& statement, bool show_values) {
+  std::string message = report.message;
   while (!message.empty() && message.back() == '\n') message.pop_back();
   if (!show_values) {
-    std::vector<std::string> known = {statement};
-    for (const int name :
-         {PG_DIAG_SCHEMA_NAME, PG_DIAG_TABLE_NAME, PG_DIAG_COLUMN_NAME, PG_DIAG_DATATYPE_NAME, PG_DIAG_CONSTRAINT_NAME, PG_DIAG_INTERNAL_QUERY})
-      known.push_back(field(result, name));
-    message = hide_values(std::move(message), code, known);
+    message = hide_values(std::move(message), report.sqlstate,
+                          {statement, report.schema, report.table, report.column, report.datatype, report.constraint, report.internal_query});
   }
   // The server's DETAIL of a data error quotes row values, so it stays out; the constraint's name says enough.
-  if (const std::string name = field(result, PG_DIAG_CONSTRAINT_NAME); !name.empty() && message.find(name) == message.npos)
-    message += text(" (", name, ")");
-  if (const std::string hint = field(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) message += text("; ", hint);
-  if (const std::string at = field(result, PG_DIAG_STATEMENT_POSITION); !at.empty()) message += text("; at character ", at);
+  if (!report.constraint.empty() && message.find(report.constraint) == message.npos) message += text(" (", report.constraint, ")");
+  if (!report.hint.empty()) message += text("; ", report.hint);
+  if (!report.position.empty()) message += text("; at character ", report.position);
   const std::string shown = sql::shorten(statement);
-  if (!code.empty()) message += text(" [", code, "]");
+  if (!report.sqlstate.empty()) message += text(" [", report.sqlstate, "]");
   if (!shown.empty()) message += text(" in: ", shown);
-  return sql::SqlError(phase, classify(code), code, 0, message, shown);
+  return sql::SqlError(phase, classify(report.sqlstate), report.sqlstate, 0, message, shown);
 }
 
 ConnectCause connect_cause(std::string_view message, const std::string& pool) {

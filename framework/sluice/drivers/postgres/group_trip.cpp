@@ -1,4 +1,5 @@
-// A group's way through libpq's pipeline mode: what Group decides, sent and read. The connection is in that mode only meanwhile.
+// A group's way: what Group decides, sent and read. Past libpq where every statement of it is prepared and described already, else through
+// libpq's pipeline mode, in which the connection is only meanwhile.
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/postgres/group.hpp>
@@ -17,11 +18,15 @@ namespace {
 
 // How long the server may take to tell what became of a cancelled group.
 constexpr Duration cancel_patience = 2s;
+constexpr const char* no_such_statement = "26000";
+constexpr const char* no_word = "the server did not tell in time what became of a cancelled statement";
 
 const std::string begin_reads = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 const std::string begin_chain = "BEGIN";
 const std::string next_link = "COMMIT AND CHAIN";
 const std::string last_commit = "COMMIT";
+
+bool is_utility(const std::string& sql) { return sql == begin_reads || sql == begin_chain || sql == next_link || sql == last_commit; }
 
 GroupKind kind_of(std::size_t members, bool chained) { return members == 1 ? GroupKind::single : chained ? GroupKind::chain : GroupKind::reads; }
 
@@ -36,28 +41,40 @@ class PostgresSession::GroupTrip {
         group_(kind_of(members.size(), chained), members.size()),
         known_(members.size()) {}
 
+  // What the session knows of its statements. To be called first.
+  void look_up() {
+    const auto described = [](const StatementCache::Entry* known) { return known && known->described; };
+    bool all = session_.cache_.size() <= session_.cache_.capacity() && session_.line_is_free();
+    if (group_.kind() == GroupKind::reads) all = all && described(find(begin_reads));
+    if (group_.kind() == GroupKind::chain) all = all && described(find(begin_chain)) && described(find(next_link));
+    if (group_.kind() != GroupKind::single) all = all && described(find(last_commit));
+    for (std::size_t at = 0; at < members_.size(); ++at) {
+      std::string joined;
+      known_[at] = find(prepared_key(members_[at]->sql(), members_[at]->parameters, joined));
+      all = all && described(known_[at]);
+    }
+    direct_ = all;
+  }
+  bool knows(std::size_t member) const noexcept { return known_[member] != nullptr; }
+
   // Queues everything; what is wrong with one statement's parameters fails that one only. Throws if libpq cannot take it.
   void send() {
-    PQenterPipelineMode(connection_);
+    if (direct_)
+      session_.line_.begin();
+    else
+      PQenterPipelineMode(session_.libpq(label()));
     session_.unfinished_ = true;
     if (group_.kind() == GroupKind::reads) utility(begin_reads, Sent::What::begin, Sent::nobody);
     if (group_.kind() == GroupKind::chain) utility(begin_chain, Sent::What::begin, Sent::nobody);
-    const StatementCache::Entry* const link = group_.kind() == GroupKind::chain ? session_.cache_.find(next_link) : nullptr;
+    const StatementCache::Entry* const link = group_.kind() == GroupKind::chain ? find(next_link) : nullptr;
     std::uint32_t before = Sent::nobody;
     for (std::uint32_t at = 0; at < members_.size(); ++at) {
       sql::GroupMember& member = *members_[at];
       try {
-        const std::string& sql = member.sql();
-        const Parameters parameters(member.parameters, sql);
-        std::string joined;
-        const std::string& key = parameters.key(sql, joined);
-        StatementCache::Entry* const known = session_.cache_.find(key);
-        session_.look(known, sql, parameters);
-        if (group_.kind() == GroupKind::chain && before != Sent::nobody)
-          statement(link, next_link, next_link, none(), Sent::What::commit, before);
+        session_.look(known_[at], member.sql(), member.parameters.size());
+        if (group_.kind() == GroupKind::chain && before != Sent::nobody) statement(link, next_link, {}, Sent::What::commit, before);
         before = Sent::nobody;  // it has its COMMIT
-        known_[at] = known;
-        statement(known, key, sql, parameters, Sent::What::execute, at);
+        statement(known_[at], member.sql(), member.parameters, Sent::What::execute, at);
         before = at;
       } catch (const sql::SqlError& e) {
         if (e.phase() == sql::Phase::lost) throw;
@@ -67,8 +84,12 @@ class PostgresSession::GroupTrip {
     }
     if (group_.kind() == GroupKind::reads) utility(last_commit, Sent::What::commit, Sent::nobody);
     if (group_.kind() == GroupKind::chain) utility(last_commit, Sent::What::commit, before);
-    if (group_.kind() != GroupKind::single) make_room();
-    require(PQpipelineSync(connection_), last_commit);
+    if (direct_) {
+      put_sync(session_.line_.out());
+    } else {
+      if (group_.kind() != GroupKind::single) make_room();
+      require(PQpipelineSync(connection_), last_commit);
+    }
     group_.sent(Sent::What::sync);
   }
 
@@ -78,31 +99,29 @@ class PostgresSession::GroupTrip {
     const TimePoint parted = group_.kind() == GroupKind::single || patience > TimePoint::max() - began ? TimePoint::max() : began + patience;
     Deadline word;
     for (;;) {
-      const int pending = PQflush(connection_);
-      take();
+      const bool unsent = direct_ ? converse() : converse_by_libpq();
       if (group_.over()) co_return;
-      if (PQstatus(connection_) != CONNECTION_OK) co_return lost(nullptr);
       const Deadline until = group_.was_cancel_asked() ? word : earlier(Deadline{parted}, soonest());
-      const Wake wake = co_await session_.wire_->wait(true, pending == 1, until);
+      const Wake wake = co_await session_.wire_->wait(true, unsent, until);
       if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
       if (wake == Wake::ready) {
-        // A failure is not the end of reading: the server's last words may be in the buffer already.
-        PQconsumeInput(connection_);
+        hear();
         continue;
       }
-      if (group_.was_cancel_asked()) co_return lost(nullptr);
+      if (group_.was_cancel_asked()) co_return lost(std::string(no_word), std::string());
       // The whole group is at the head of its connection, so a cancel reaches nobody else's; and it is awaited until it can hit
       // nothing that comes later.
       group_.cancel_asked();
       word = Deadline::after(std::min<Duration>(session_.close_timeout_, cancel_patience));
       const bool asked = co_await cancel_on_server(connection_, word);
-      if (!asked) co_return lost(nullptr);
+      if (!asked) co_return lost(std::string(no_word), std::string());
     }
   }
 
   // The connection is out of the pipeline. False: the server's side is not yet as it was before, restore() it.
   bool leave() {
     if (session_.broken) return true;
+    if (direct_) return stale_.empty() && !session_.in_transaction();
     if (!PQexitPipelineMode(connection_)) {
       log::warning(text("postgres: a group of statements left answers behind: ", PQerrorMessage(connection_)));
       session_.broken = true;
@@ -146,18 +165,21 @@ class PostgresSession::GroupTrip {
 
   void require(int ok, const std::string& sql) { session_.sent(ok, sql); }
 
-  void utility(const std::string& sql, Sent::What what, std::uint32_t member) {
-    statement(session_.cache_.find(sql), sql, sql, none(), what, member);
-  }
+  StatementCache::Entry* find(const std::string& key) const { return session_.cache_.find(key); }
 
-  static const Parameters& none() {
-    static const Parameters none((std::vector<sql::Value>()));
-    return none;
-  }
+  void utility(const std::string& sql, Sent::What what, std::uint32_t member) { statement(find(sql), sql, {}, what, member); }
 
   // By its prepared form, which is made on the way if there is none: the server is known to have it only when it said so.
-  void statement(const StatementCache::Entry* known, const std::string& key, const std::string& sql, const Parameters& parameters,
-                 Sent::What what, std::uint32_t member) {
+  void statement(const StatementCache::Entry* known, const std::string& sql, const std::vector<sql::Value>& values, Sent::What what,
+                 std::uint32_t member) {
+    if (direct_) {
+      put_run(session_.line_.out(), known->name, values, sql);
+      group_.sent(what, member);
+      return;
+    }
+    const Parameters parameters(values, sql);
+    std::string joined;
+    const std::string& key = prepared_key(sql, values, joined);
     const char* name = nullptr;
     if (known) {
       name = known->name.c_str();
@@ -194,7 +216,103 @@ class PostgresSession::GroupTrip {
     }
   }
 
-  // What has come so far.
+  // What goes without waiting, and what has come so far. True: not all could be sent.
+  bool converse_by_libpq() {
+    const bool unsent = PQflush(connection_) == 1;
+    take();
+    if (!group_.over() && PQstatus(connection_) != CONNECTION_OK) lost(nullptr);
+    return unsent;
+  }
+
+  bool converse() {
+    session_.line_.send();
+    try {
+      while (!group_.over()) {
+        const std::optional<Message> message = session_.line_.next();
+        if (!message) break;
+        take(*message);
+      }
+    } catch (const ProtocolError& e) {
+      lost(std::string(e.what()), std::string("08P01"));
+    }
+    return session_.line_.unsent();
+  }
+
+  // A failure is not the end of reading: the server's last words may be in the buffer already.
+  void hear() {
+    if (!direct_) {
+      PQconsumeInput(connection_);
+      return;
+    }
+    try {
+      session_.line_.receive();
+    } catch (const ConnectionGone& e) {
+      session_.ended_by_server();
+      lost(std::string(e.what()), std::string());
+    }
+  }
+
+  void take(const Message& message) {
+    const Sent head = group_.head();
+    switch (message.type) {
+      case '2': return;  // bound
+      case 'D':
+        if (head.what != Sent::What::execute) throw ProtocolError("the server gives rows for a statement that has none");
+        return append_row(message.body, known_[head.member]->shape, rows(head.member));
+      case 'C':
+      case 'I': return take_end(head, message.type == 'C' ? tag_of(message.body) : std::string_view());
+      case 'E': {
+        const ServerReport report = report_of(message.body);
+        if (report.ends_connection()) {
+          session_.ended_by_server();
+          return lost(text(report.severity, ": ", report.message), report.sqlstate);
+        }
+        rows_.reset();
+        refuse(head, report);
+        while (group_.head().what != Sent::What::sync) group_.skipped();
+        return;
+      }
+      case 'Z':
+        if (head.what != Sent::What::sync) throw ProtocolError("the server is ready before it has answered");
+        session_.ready(status_of(message.body));
+        return group_.ok();
+      case 'G':
+      case 'H':
+      case 'W': return meet_copy();
+      default: session_.take_aside(message, label());
+    }
+  }
+
+  // The end of a statement's answer: its rows have come.
+  void take_end(const Sent& head, std::string_view tag) {
+    if (head.what == Sent::What::sync) throw ProtocolError("the server answers more than it was asked");
+    if (head.what == Sent::What::commit && tag != "COMMIT") return miss_commit();
+    if (head.what == Sent::What::execute) {
+      rows(head.member).affected = affected_by(tag);
+      members_[head.member]->rows = sql::Rows(std::exchange(rows_, nullptr));
+    }
+    group_.ok();
+  }
+
+  sql::ResultSet& rows(std::uint32_t member) {
+    if (!rows_) {
+      rows_ = std::make_shared<sql::ResultSet>();
+      rows_->columns = known_[member]->shape.names;
+    }
+    return *rows_;
+  }
+
+  void meet_copy() {
+    log::warning("postgres: COPY was begun on a connection that several statements share; the connection is closed");
+    lost(std::string("COPY was begun on it"), std::string());
+  }
+
+  // Somebody's statement had ended the transaction: nobody knows what stands.
+  void miss_commit() {
+    log::warning("postgres: a COMMIT was answered with something else; the connection is closed");
+    lost(std::string("a COMMIT was answered with something else"), std::string());
+  }
+
   void take() {
     for (int nothing = 0; !group_.over() && nothing < 2 && !PQisBusy(connection_);) {
       Result result(PQgetResult(connection_));
@@ -205,10 +323,7 @@ class PostgresSession::GroupTrip {
       }
       nothing = 0;
       const ExecStatusType status = PQresultStatus(result.get());
-      if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-        log::warning("postgres: COPY was begun on a connection that several statements share; the connection is closed");
-        return lost(nullptr);
-      }
+      if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) return meet_copy();
       if (status != PGRES_PIPELINE_ABORTED && status != PGRES_PIPELINE_SYNC && ends_connection(result.get())) return lost(result.get());
       const bool sync = status == PGRES_PIPELINE_SYNC;
       if (sync && answer_) finish();
@@ -229,16 +344,14 @@ class PostgresSession::GroupTrip {
       name = std::move(leaving_[left_++]);
     }
     if (status == PGRES_PIPELINE_ABORTED) return group_.skipped();
-    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) return refuse(head, answer.get());
-    if (head.what == Sent::What::commit && std::string_view(PQcmdStatus(answer.get())) != "COMMIT") {
-      // Somebody's statement had ended the transaction: nobody knows what stands.
-      log::warning("postgres: a COMMIT was answered with something else; the connection is closed");
-      return lost(nullptr);
-    }
+    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) return refuse(head, report_of(answer.get()));
+    if (head.what == Sent::What::commit && std::string_view(PQcmdStatus(answer.get())) != "COMMIT") return miss_commit();
     if (head.what == Sent::What::execute) take_rows(head.member, answer.get());
     if (head.what == Sent::What::prepare) {
-      const Traces traces = head.member == Sent::nobody ? Traces() : traces_of(members_[head.member]->sql());
+      const bool utility = is_utility(key);
+      const Traces traces = utility ? Traces() : traces_of(members_[head.member]->sql());
       session_.cache_.insert(key, coming_.at(key), true, traces.parameters);  // plain, or it would not be here
+      find(key)->described = utility;                                         // as having no columns
     }
     if (head.what == Sent::What::deallocate) session_.cache_.drop(name);
     group_.ok();
@@ -246,17 +359,21 @@ class PostgresSession::GroupTrip {
 
   void take_rows(std::uint32_t member, const pg_result* answer) {
     StatementCache::Entry* const known = known_[member];
-    members_[member]->rows = sql::Rows(decode_result(answer, known ? &known->columns : nullptr));
+    members_[member]->rows = sql::Rows(decode_result(answer, known ? &known->shape : nullptr));
+    if (known) known->described = known->fixed();
   }
 
-  void refuse(const Sent& head, const pg_result* error) {
-    const std::string code = sqlstate_of(error);
+  void refuse(const Sent& head, const ServerReport& report) {
+    const std::string& code = report.sqlstate;
     const bool somebodys = head.member != Sent::nobody;
     Refusal refusal;
     refusal.sqlstate = code;
     refusal.reused = somebodys && known_[head.member] != nullptr;
     refusal.expired = somebodys && members_[head.member]->deadline.passed(Clock::now());
-    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == "26000")) forget(*members_[head.member], code);
+    if (code == no_such_statement && (head.what == Sent::What::begin || head.what == Sent::What::commit)) {
+      for (const std::string* sql : {&begin_reads, &begin_chain, &next_link, &last_commit}) session_.cache_.erase(*sql);  // all are gone, most likely
+    }
+    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == no_such_statement)) forget(*members_[head.member], code);
     const std::uint32_t whose = group_.refused(refusal);
     if (whose == Sent::nobody) return;
     sql::GroupMember& member = *members_[whose];
@@ -268,23 +385,24 @@ class PostgresSession::GroupTrip {
     const sql::Phase phase = head.what == Sent::What::prepare   ? sql::Phase::prepare
                              : head.what == Sent::What::execute ? sql::Phase::execute
                                                                 : sql::Phase::commit;
-    member.failure = std::make_exception_ptr(session_.error(error, phase, member.sql()));
+    member.failure = std::make_exception_ptr(server_error(report, phase, member.sql(), session_.show_values_));
   }
 
   void forget(const sql::GroupMember& member, const std::string& code) {
-    const Parameters parameters(member.parameters);
     std::string joined;
-    const std::string& key = parameters.key(member.sql(), joined);
-    StatementCache::Entry* const known = session_.cache_.find(key);
+    const std::string& key = prepared_key(member.sql(), member.parameters, joined);
+    StatementCache::Entry* const known = find(key);
     if (!known) return;
     if (code == "0A000") stale_.push_back(known->name);
     std::replace(known_.begin(), known_.end(), known, &forgotten_);
     session_.cache_.erase(key);
   }
 
-  void lost(const pg_result* last) {
+  // `why`: a result of libpq, or a text and an SQLSTATE.
+  template <class... Why>
+  void lost(Why... why) {
     try {
-      session_.lost(last, label());
+      session_.lost(std::move(why)..., label());
     } catch (const sql::SqlError& e) {
       why_lost_ = e.what();
       code_lost_ = e.sqlstate();
@@ -304,7 +422,9 @@ class PostgresSession::GroupTrip {
   PGconn* connection_;
   std::span<sql::GroupMember* const> members_;
   Group group_;
+  bool direct_ = false;
   Result answer_;                                        // of the head, so far
+  std::shared_ptr<sql::ResultSet> rows_;                 // likewise, past libpq
   std::vector<StatementCache::Entry*> known_;            // the members' prepared forms that are older than the group
   StatementCache::Entry forgotten_;                      // stands for those that were dropped meanwhile
   std::unordered_map<std::string, std::string> coming_;  // key → name, prepared on the way
@@ -318,7 +438,8 @@ class PostgresSession::GroupTrip {
 awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> members, bool chained, Duration patience) {
   GroupTrip trip(*this, members, chained);
   const Turn turn(*this, members.front()->sql());
-  if (members.size() == 1 && cache_.victim()) {
+  trip.look_up();
+  if (members.size() == 1 && !trip.knows(0) && cache_.victim()) {
     // Alone it has no COMMIT of its own, behind which room could be made.
     const std::string name = *cache_.victim();
     const Result gone = co_await simple("DEALLOCATE " + name, Deadline::after(cancel_patience));

@@ -22,17 +22,15 @@ void log_notice(void*, const char* message) {
   log::debug(text("postgres: ", line));
 }
 
+void log_notice(const ServerReport& report) { log::debug(text("postgres: ", report.severity, ": ", report.message)); }
+
 // How long past its deadline a statement may keep its caller while the server is asked to cancel it.
 constexpr Duration cancel_patience = 2s;
 
 // A prepared form that no longer fits: a table changed, or somebody deallocated it.
 constexpr const char *changed_result = "0A000", *no_such_statement = "26000";
 
-bool no_longer_fits(const PGresult* result) {
-  if (PQresultStatus(result) != PGRES_FATAL_ERROR) return false;
-  const std::string code = sqlstate_of(result);
-  return code == changed_result || code == no_such_statement;
-}
+bool no_longer_fits(std::string_view sqlstate) { return sqlstate == changed_result || sqlstate == no_such_statement; }
 
 bool is_copy(ExecStatusType status) { return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH; }
 
@@ -46,6 +44,7 @@ void ClearResult::operator()(PGresult* result) const noexcept { PQclear(result);
 
 PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& settings)
     : wire_(std::move(wire)),
+      line_(*wire_),
       cache_(settings.statement_cache),
       validation_query_(settings.validation_query),
       close_timeout_(settings.close_timeout),
@@ -56,7 +55,14 @@ PostgresSession::PostgresSession(std::unique_ptr<Wire> wire, const Settings& set
 
 PostgresSession::~PostgresSession() = default;
 
-bool PostgresSession::in_transaction() const noexcept { return wire_->get() && PQtransactionStatus(wire_->get()) != PQTRANS_IDLE; }
+bool PostgresSession::in_transaction() const noexcept {
+  if (status_) return *status_ != 'I';
+  return wire_->get() && PQtransactionStatus(wire_->get()) != PQTRANS_IDLE;
+}
+
+bool PostgresSession::in_failed_transaction() const noexcept {
+  return status_ ? *status_ == 'E' : PQtransactionStatus(wire_->get()) == PQTRANS_INERROR;
+}
 
 // Half of the stream only: the other half brings the server's end of it, which proves that the session is gone.
 void PostgresSession::interrupt() noexcept {
@@ -70,14 +76,146 @@ awaitable<sql::Rows> PostgresSession::run(sql::Statement statement, Deadline dea
   co_return co_await std::move(rows);
 }
 
-awaitable<sql::Rows> PostgresSession::run_text(const std::string& sql, std::vector<sql::Value> values, Deadline deadline) {
+// A form that is prepared and described already goes past libpq, in this frame and with nothing described anew.
+awaitable<sql::Rows> PostgresSession::run_text(const std::string& sql, std::vector<sql::Value> parameters, Deadline deadline) {
+  {
+    const Turn turn(*this, sql);
+    std::string joined;
+    const std::string& key = prepared_key(sql, parameters, joined);
+    StatementCache::Entry* const known = cache_.find(key);
+    if (known && known->described && line_is_free()) {
+      const bool alone = !in_transaction();
+      const Traces traces = look(known, sql, parameters.size());
+      refuse_late(deadline, sql);
+      std::string& out = line_.begin();
+      put_run(out, known->name, parameters, sql);
+      put_sync(out);
+      note(traces);
+      unfinished_ = true;
+      Reply reply(deadline, known->shape);
+      while (!complete(reply, sql)) {
+        auto readiness = wire_->begin_wait(true, line_.unsent(), reply.patience.deadline);
+        const WatchedSocket::Woken woken = co_await std::move(readiness);
+        const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+        if (!hear(wire_->end_wait(woken, cancellation, reply.patience.deadline), sql)) co_await expire(sql, reply.patience);
+      }
+      const bool fits = !reply.error || !no_longer_fits(reply.error->sqlstate);
+      std::string stale;
+      if (!fits) {
+        if (reply.error->sqlstate == changed_result) stale = "DEALLOCATE " + known->name;
+        cache_.erase(key);
+      }
+      if (traces.statements) cache_.clear();
+      if (fits || !alone || in_transaction()) {
+        if (reply.error) refuse(*reply.error, reply.patience, sql);
+        co_return sql::Rows(std::move(reply.set));
+      }
+      // It did not run, so it may run anew.
+      if (!stale.empty()) co_await simple(std::move(stale), deadline);
+    }
+  }
+  awaitable<sql::Rows> rows = run_anew(sql, std::move(parameters), deadline);
+  co_return co_await std::move(rows);
+}
+
+// True: it is answered. What the server reports is the reply's; what ends the connection is thrown.
+bool PostgresSession::complete(Reply& reply, const std::string& sql) {
+  try {
+    line_.send();
+    while (const std::optional<Message> message = line_.next()) {
+      switch (message->type) {
+        case '2': break;  // bound
+        case 'D': append_row(message->body, reply.shape, *reply.set); break;
+        case 'C': reply.set->affected = affected_by(tag_of(message->body)); break;
+        case 'I': break;  // an empty statement
+        case 'E':
+          reply.error = report_of(message->body);
+          if (reply.error->ends_connection()) farewell_of(*reply.error, sql);
+          break;
+        case 'Z': ready(status_of(message->body)); return true;
+        default: take_aside(*message, sql);
+      }
+    }
+  } catch (const ProtocolError& e) {
+    lost(e.what(), "08P01", sql);
+  }
+  return false;
+}
+
+bool PostgresSession::hear(Wake wake, const std::string& sql) {
+  if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+  if (wake == Wake::expired) return false;
+  try {
+    line_.receive();
+  } catch (const ConnectionGone& e) {
+    ended_by_server();
+    lost(e.what(), "", sql);
+  }
+  return true;
+}
+
+// Nothing runs there any more that could be cancelled.
+void PostgresSession::ended_by_server() noexcept {
+  unfinished_ = false;
+  wire_->ended_by_server();
+}
+
+void PostgresSession::farewell_of(const ServerReport& report, const std::string& sql) {
+  ended_by_server();
+  lost(text(report.severity, ": ", report.message), report.sqlstate, sql);
+}
+
+// What was put in by libpq comes first.
+bool PostgresSession::line_is_free() const noexcept { return PQflush(wire_->get()) == 0; }
+
+PGconn* PostgresSession::libpq(const std::string& sql) {
+  try {
+    while (const std::optional<Message> message = line_.next()) {
+      if (message->type != 'E') {
+        take_aside(*message, sql);
+      } else if (const ServerReport report = report_of(message->body); report.ends_connection()) {
+        farewell_of(report, sql);
+      }
+    }
+    if (!line_.used_up()) throw ProtocolError("a message of the server stays incomplete");
+  } catch (const ProtocolError& e) {
+    lost(e.what(), "08P01", sql);
+  }
+  return wire_->get();
+}
+
+// What may come between the parts of any answer.
+void PostgresSession::take_aside(const Message& message, const std::string& sql) {
+  switch (message.type) {
+    case 'N': log_notice(report_of(message.body)); break;
+    case 'S': break;  // a setting's new value, which nobody here looks at
+    case 'A': break;  // who listens does nothing else
+    case 'G':
+    case 'H':
+    case 'W': refuse_copy(sql);
+    default: throw ProtocolError(text("a message that does not belong into the server's answer (type ", static_cast<int>(message.type), ")"));
+  }
+}
+
+void PostgresSession::ready(char status) noexcept {
+  unfinished_ = false;
+  status_ = status;
+}
+
+void PostgresSession::refuse(const ServerReport& report, const Patience& patience, const std::string& sql) const {
+  if (patience.timed_out && report.sqlstate == "57014")
+    throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
+  throw server_error(report, sql::Phase::execute, sql, show_values_);
+}
+
+awaitable<sql::Rows> PostgresSession::run_anew(const std::string& sql, std::vector<sql::Value> values, Deadline deadline) {
   const Turn turn(*this, sql);
   const Parameters parameters(values, sql);
   std::string joined;
-  const std::string& key = parameters.key(sql, joined);
+  const std::string& key = prepared_key(sql, values, joined);
   const StatementCache::Entry* const known = cache_.find(key);
   const bool alone = !in_transaction(), reused = known != nullptr;
-  const Traces traces = look(known, sql, parameters);
+  const Traces traces = look(known, sql, values.size());
   refuse_late(deadline, sql);
   std::string name;
   if (known)
@@ -85,15 +223,8 @@ awaitable<sql::Rows> PostgresSession::run_text(const std::string& sql, std::vect
   else
     name = co_await prepare(sql, key, parameters, traces, deadline);
   send(name, sql, parameters, traces);
-  Answer answer(deadline);
-  while (!complete(answer, sql)) {  // as exchange() does, without frames of their own for the exchange and the wait
-    auto readiness = wire_->begin_wait(true, answer.unsent, answer.patience.deadline);
-    const WatchedSocket::Woken woken = co_await std::move(readiness);
-    const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
-    if (!listen_to(wire_->end_wait(woken, cancellation, answer.patience.deadline))) co_await expire(sql, answer.patience);
-  }
-  Result result = std::move(answer.result);
-  if (reused && no_longer_fits(result.get())) {
+  Result result = co_await exchange(sql, deadline);
+  if (reused && PQresultStatus(result.get()) == PGRES_FATAL_ERROR && no_longer_fits(sqlstate_of(result.get()))) {
     // It did not run, so it may run anew.
     const bool still_there = sqlstate_of(result.get()) == changed_result;
     const std::string stale = "DEALLOCATE " + name;
@@ -108,18 +239,19 @@ awaitable<sql::Rows> PostgresSession::run_text(const std::string& sql, std::vect
   }
   if (traces.statements) cache_.clear();
   check(result.get(), sql::Phase::execute, sql);
-  StatementCache::Entry* const kept = PQnfields(result.get()) > 0 ? cache_.find(key) : nullptr;
-  co_return sql::Rows(decode_result(result.get(), kept ? &kept->columns : nullptr));
+  StatementCache::Entry* const kept = cache_.find(key);
+  if (kept) kept->described = kept->fixed();
+  co_return sql::Rows(decode_result(result.get(), kept ? &kept->shape : nullptr));
 }
 
-Traces PostgresSession::look(const StatementCache::Entry* known, const std::string& sql, const Parameters& parameters) const {
+Traces PostgresSession::look(const StatementCache::Entry* known, const std::string& sql, std::size_t parameters) const {
   // What the cache holds was looked at when it came there: most statements leave nothing behind.
   Traces traces;
   if (known && known->plain)
     traces.parameters = known->parameters;
   else
     traces = traces_of(sql);
-  if (traces.parameters) sql::check_parameter_count(*traces.parameters, static_cast<std::size_t>(parameters.count()), sql);
+  if (traces.parameters) sql::check_parameter_count(*traces.parameters, parameters, sql);
   return traces;
 }
 
@@ -131,10 +263,10 @@ void PostgresSession::note(const Traces& traces) noexcept {
 // The name of the new statement's prepared form; empty: it runs without one.
 awaitable<std::string> PostgresSession::prepare(const std::string& sql, const std::string& key, const Parameters& parameters, const Traces& traces,
                                                 Deadline deadline) {
-  PGconn* const connection = wire_->get();
+  PGconn* const connection = libpq(sql);
   std::string name;
   // In a failed transaction nothing can be prepared or deallocated: the server's own error is what the caller should see.
-  if (cache_.capacity() == 0 || PQtransactionStatus(connection) == PQTRANS_INERROR) co_return name;
+  if (cache_.capacity() == 0 || in_failed_transaction()) co_return name;
   while (const std::optional<std::string> victim = cache_.victim()) {
     Result gone = co_await simple("DEALLOCATE " + *victim, deadline);
     if (PQresultStatus(gone.get()) != PGRES_COMMAND_OK && sqlstate_of(gone.get()) != "26000") break;
@@ -150,7 +282,7 @@ awaitable<std::string> PostgresSession::prepare(const std::string& sql, const st
 
 void PostgresSession::send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces) {
   note(traces);
-  PGconn* const connection = wire_->get();
+  PGconn* const connection = libpq(sql);
   const int ok =
       name.empty() ? PQsendQueryParams(connection, sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
                                        parameters.formats(), 0)
@@ -160,7 +292,7 @@ void PostgresSession::send(const std::string& name, const std::string& sql, cons
 
 awaitable<Result> PostgresSession::simple(std::string sql, Deadline deadline) {
   refuse_late(deadline, sql);
-  sent(PQsendQuery(wire_->get(), sql.c_str()), sql);
+  sent(PQsendQuery(libpq(sql), sql.c_str()), sql);
   Result result = co_await exchange(sql, deadline);
   co_return result;
 }
@@ -175,6 +307,7 @@ awaitable<sql::Rows> PostgresSession::ask(std::string sql, Deadline deadline) {
 void PostgresSession::sent(int ok, const std::string& sql) {
   if (ok) {
     unfinished_ = true;
+    status_.reset();  // libpq hears of the next one
     return;
   }
   if (PQstatus(wire_->get()) != CONNECTION_OK) lost(nullptr, sql);
@@ -183,13 +316,20 @@ void PostgresSession::sent(int ok, const std::string& sql) {
 }
 
 void PostgresSession::lost(const PGresult* last, const std::string& sql) {
+  lost(last ? PQresultErrorMessage(last) : PQerrorMessage(wire_->get()), last ? sqlstate_of(last) : std::string(), sql);
+}
+
+void PostgresSession::lost(std::string message, const std::string& code, const std::string& sql) {
   broken = true;
-  std::string message = last ? PQresultErrorMessage(last) : PQerrorMessage(wire_->get());
   for (char& c : message) c = c == '\n' ? ' ' : c;
   while (!message.empty() && message.back() == ' ') message.pop_back();
-  const std::string shown = sql::shorten(sql), code = last ? sqlstate_of(last) : std::string();
+  const std::string shown = sql::shorten(sql);
   throw sql::SqlError(sql::Phase::lost, sql::Class::connection, code.empty() ? "08006" : code, 0,
                       text("the connection was lost: ", message, "; in: ", shown), shown);
+}
+
+void PostgresSession::refuse_copy(const std::string& sql) {
+  throw sql::SqlError(sql::Phase::execute, sql::Class::other, "0A000", 0, "COPY from or to the client is not supported here: " + sql::shorten(sql));
 }
 
 void PostgresSession::check(const PGresult* result, sql::Phase phase, const std::string& sql) {
@@ -202,32 +342,28 @@ void PostgresSession::check(const PGresult* result, sql::Phase phase, const std:
 }
 
 awaitable<Result> PostgresSession::exchange(const std::string& sql, Deadline deadline) {
-  Answer answer(deadline);
-  while (!complete(answer, sql)) co_await more(answer.unsent, sql, answer.patience);
-  co_return std::move(answer.result);
-}
-
-bool PostgresSession::complete(Answer& answer, const std::string& sql) {
   PGconn* const connection = wire_->get();
-  answer.unsent = PQflush(connection) == 1;
-  Result& kept = answer.result;
-  while (!PQisBusy(connection)) {
-    Result next(PQgetResult(connection));
-    if (!next) {
-      answered(kept.get(), sql);
-      if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
-      if (answer.patience.timed_out && sqlstate_of(kept.get()) == "57014") {
-        throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
+  Result kept;
+  Patience patience{deadline};
+  for (;;) {
+    const int pending = PQflush(connection);
+    while (!PQisBusy(connection)) {
+      Result next(PQgetResult(connection));
+      if (!next) {
+        answered(kept.get(), sql);
+        if (!kept) throw sql::SqlError(sql::Phase::fetch, sql::Class::other, "08P01", 0, "the server gave no result for: " + sql::shorten(sql));
+        if (patience.timed_out && sqlstate_of(kept.get()) == "57014") {
+          throw TimedOut("the statement did not end before its deadline and was cancelled on the server: " + sql::shorten(sql));
+        }
+        co_return kept;
       }
-      return true;
+      if (is_copy(PQresultStatus(next.get()))) refuse_copy(sql);
+      if (ends_connection(next.get())) lost(next.get(), sql);
+      if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
     }
-    if (is_copy(PQresultStatus(next.get()))) {
-      throw sql::SqlError(sql::Phase::execute, sql::Class::other, "0A000", 0, "COPY from or to the client is not supported here: " + sql::shorten(sql));
-    }
-    if (ends_connection(next.get())) lost(next.get(), sql);
-    if (!kept || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) kept = std::move(next);
+    const Wake wake = co_await wire_->wait(true, pending == 1, patience.deadline);
+    if (!listen_to(wake)) co_await expire(sql, patience);
   }
-  return false;
 }
 
 awaitable<void> PostgresSession::more(bool write, const std::string& sql, Patience& patience) {
@@ -345,7 +481,7 @@ awaitable<bool> PostgresSession::close(Deadline deadline) {
   broken = true;
   // A busy server process would finish its statement first. It gets half of the time to listen; then the end of our stream
   // must do (the server looks for that every client_connection_check_interval).
-  if (PQstatus(wire_->get()) == CONNECTION_OK && PQtransactionStatus(wire_->get()) == PQTRANS_ACTIVE) {
+  if (PQstatus(wire_->get()) == CONNECTION_OK && (unfinished_ || PQtransactionStatus(wire_->get()) == PQTRANS_ACTIVE)) {
     const Duration rest = deadline.is_never() ? close_timeout_ : deadline.remaining(Clock::now());
     const bool asked = co_await cancel_on_server(wire_->get(), Deadline::after(rest / 2));
     if (!asked) log::debug("postgres: a busy connection is closed without a cancel: the server could not be asked");

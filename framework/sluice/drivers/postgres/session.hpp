@@ -5,6 +5,7 @@
 // words show that it may change session state. State changed inside functions cannot be seen (reset_on_return: always).
 #pragma once
 
+#include <sluice/drivers/postgres/direct_line.hpp>
 #include <sluice/drivers/postgres/errors.hpp>
 #include <sluice/drivers/postgres/settings.hpp>
 #include <sluice/drivers/postgres/statement_cache.hpp>
@@ -15,6 +16,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,21 +77,34 @@ class PostgresSession final : public sql::Session {
     Deadline deadline;
     bool timed_out = false;
   };
-  // To everything that was sent: the first error, else the last result.
-  struct Answer {
-    explicit Answer(Deadline deadline) : patience{deadline} {}
+  // To one run past libpq, of a form whose columns are known.
+  struct Reply {
+    Reply(Deadline deadline, const RowShape& s) : patience{deadline}, shape(s) { set->columns = shape.names; }
     Patience patience;
-    Result result;
-    bool unsent = false;  // the socket did not take all that is to be sent
+    const RowShape& shape;
+    std::shared_ptr<sql::ResultSet> set = std::make_shared<sql::ResultSet>();
+    std::optional<ServerReport> error;
   };
+  bool complete(Reply& reply, const std::string& sql);  // sends and takes in what goes without waiting
+  // Takes in what has come. False: the deadline has passed. Throws if the coroutine was cancelled or the connection is lost.
+  bool hear(Wake wake, const std::string& sql);
+  void ended_by_server() noexcept;
+  [[noreturn]] void farewell_of(const ServerReport& report, const std::string& sql);
+  void take_aside(const Message& message, const std::string& sql);
+  void ready(char status) noexcept;
+  bool line_is_free() const noexcept;
+  // For libpq's turn: what has come beside its exchanges is used up. Throws if the connection is lost.
+  pg_conn* libpq(const std::string& sql);
+  [[noreturn]] void refuse(const ServerReport& report, const Patience& patience, const std::string& sql) const;
+  [[noreturn]] void refuse_copy(const std::string& sql);
+
+  awaitable<sql::Rows> run_anew(const std::string& sql, std::vector<sql::Value> values, Deadline deadline);
   awaitable<std::string> prepare(const std::string& sql, const std::string& key, const Parameters& parameters, const Traces& traces, Deadline deadline);
   void send(const std::string& name, const std::string& sql, const Parameters& parameters, const Traces& traces);
   awaitable<Result> simple(std::string sql, Deadline deadline);
-  // Sends what is queued and reads every answer to it. Throws if the connection is lost, the deadline passes (the statement is cancelled on
-  // the server first), or the coroutine is cancelled.
+  // Sends what is queued and reads every answer to it: the first error, else the last result. Throws if the connection is lost, the deadline
+  // passes (the statement is cancelled on the server first), or the coroutine is cancelled.
   awaitable<Result> exchange(const std::string& sql, Deadline deadline);
-  // A step of that: sends and takes in what goes without waiting. True: the answer is complete.
-  bool complete(Answer& answer, const std::string& sql);
   // Until there is something to read, for those who read piece by piece. Past the deadline the statement is
   // cancelled on the server, whose word on it is then waited for.
   awaitable<void> more(bool write, const std::string& sql, Patience& patience);
@@ -105,15 +120,19 @@ class PostgresSession final : public sql::Session {
   void sent(int ok, const std::string& sql);
   void check(const pg_result* result, sql::Phase phase, const std::string& sql);
   sql::SqlError error(const pg_result* result, sql::Phase phase, const std::string& sql) const {
-    return server_error(result, phase, sql, show_values_);
+    return server_error(report_of(result), phase, sql, show_values_);
   }
   // As the cache knows it (null: it does not), or by its words. Throws SqlError(encode) if it takes another number of parameters.
-  Traces look(const StatementCache::Entry* known, const std::string& sql, const Parameters& parameters) const;
+  Traces look(const StatementCache::Entry* known, const std::string& sql, std::size_t parameters) const;
   // Before it runs: what a lost answer leaves open counts as done.
   void note(const Traces& traces) noexcept;
+  bool in_failed_transaction() const noexcept;
   [[noreturn]] void lost(const pg_result* last, const std::string& sql);
+  [[noreturn]] void lost(std::string message, const std::string& code, const std::string& sql);  // no code: the usual one
 
   std::unique_ptr<Wire> wire_;
+  DirectLine line_;
+  std::optional<char> status_;  // of the transaction, as the server told the line; nothing: libpq knows
   StatementCache cache_;
   std::string validation_query_;
   Duration close_timeout_;

@@ -2,7 +2,7 @@
 // statement only once the server confirmed it, and deallocates what make_room() names.
 #pragma once
 
-#include <sluice/sql/result_set.hpp>
+#include <sluice/drivers/postgres/values.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -28,7 +28,11 @@ class StatementCache {
     std::string name;                    // on the server
     bool plain;                          // it leaves nothing behind in the session
     std::optional<unsigned> parameters;  // so many it takes, if that is known
-    sql::ColumnNames columns;            // of its last result
+    RowShape shape;                      // of its results
+    bool described = false;              // the shape is known, and stays
+
+    // The columns stay what they are: of queries the number of parameters is known (traces.hpp), of utility statements not.
+    bool fixed() const noexcept { return parameters.has_value(); }
   };
 
   // Null: not present. Valid until the next change.
@@ -67,7 +71,7 @@ class StatementCache {
 
   // REQUIRES: the key is not present. Beyond the capacity only until the caller has let victims() go.
   void insert(std::string key, std::string name, bool plain = false, std::optional<unsigned> parameters = std::nullopt) {
-    entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters, {}});
+    entries_.push_front(Entry{std::move(key), std::move(name), plain, parameters, {}, false});
     index_.emplace(entries_.front().key, entries_.begin());
   }
 

@@ -110,12 +110,14 @@ awaitable<std::unique_ptr<sql::RowSource>> PostgresSession::open_stream(sql::Sta
   std::unique_ptr<Stream> stream;
   {
     const Turn turn(*this, statement.sql);
-    const Parameters parameters(std::move(statement.parameters), statement.sql);
     std::string joined;
-    const Traces traces = look(cache_.find(parameters.key(statement.sql, joined)), statement.sql, parameters);
+    const StatementCache::Entry* const known = cache_.find(prepared_key(statement.sql, statement.parameters, joined));
+    const Traces traces = look(known, statement.sql, statement.parameters.size());
+    const Parameters parameters(std::move(statement.parameters), statement.sql);
     note(traces);
     // Never prepared by name: what it costs does not count here, and a prepared form that no longer fits need not be met.
-    sent(PQsendQueryParams(wire_->get(), statement.sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
+    PGconn* const connection = libpq(statement.sql);
+    sent(PQsendQueryParams(connection, statement.sql.c_str(), parameters.count(), parameters.types(), parameters.values(), parameters.lengths(),
                            parameters.formats(), 0),
          statement.sql);
     if (traces.statements) cache_.clear();

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace sluice::postgres {
 namespace {
@@ -105,7 +106,8 @@ sql::Value decode_bytes(std::string_view s) {
   }
   // bytea_output = escape
   std::size_t size = 0;
-  unsigned char* raw = PQunescapeBytea(reinterpret_cast<const unsigned char*>(s.data()), &size);
+  const std::string ended(s);
+  unsigned char* raw = PQunescapeBytea(reinterpret_cast<const unsigned char*>(ended.c_str()), &size);
   if (raw) bytes.assign(reinterpret_cast<std::byte*>(raw), reinterpret_cast<std::byte*>(raw) + size);
   PQfreemem(raw);
   return sql::Value(std::move(bytes));
@@ -212,7 +214,6 @@ void Parameters::point_at(const std::vector<sql::Value>& values, const std::stri
       pointers_[i] = bytes->empty() ? "" : reinterpret_cast<const char*>(bytes->data());
       binary_->lengths[i] = static_cast<int>(bytes->size());
       binary_->formats[i] = 1;
-      binary_->signature += text("\n", i);
       continue;
     }
     if (const auto* string = std::get_if<std::string>(&value)) {
@@ -224,6 +225,16 @@ void Parameters::point_at(const std::vector<sql::Value>& values, const std::stri
     refuse_zero_byte(texts_[i], i, sql);
     pointers_[i] = texts_[i].c_str();
   }
+}
+
+const std::string& prepared_key(const std::string& sql, const std::vector<sql::Value>& parameters, std::string& room) {
+  bool any = false;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!std::holds_alternative<sql::Bytes>(parameters[i])) continue;
+    if (!std::exchange(any, true)) room = sql;
+    room += text("\n", i);
+  }
+  return any ? room : sql;
 }
 
 sql::Value decode(unsigned type, std::string_view s) {
@@ -258,11 +269,20 @@ std::vector<std::string> names_of(const PGresult* result) {
   return names;
 }
 
-bool are_named(const PGresult* result, const sql::ColumnNames& names) {
-  if (static_cast<std::size_t>(PQnfields(result)) != names.size()) return false;
-  for (std::size_t c = 0; c < names.size(); ++c)
-    if (names[c] != PQfname(result, static_cast<int>(c))) return false;
+bool has_shape(const PGresult* result, const RowShape& shape) {
+  if (static_cast<std::size_t>(PQnfields(result)) != shape.types.size()) return false;
+  for (std::size_t c = 0; c < shape.types.size(); ++c) {
+    const int column = static_cast<int>(c);
+    if (shape.types[c] != PQftype(result, column) || shape.names[c] != PQfname(result, column)) return false;
+  }
   return true;
+}
+
+RowShape shape_of(const PGresult* result) {
+  RowShape shape;
+  shape.names = names_of(result);
+  for (int c = 0; c < PQnfields(result); ++c) shape.types.push_back(PQftype(result, c));
+  return shape;
 }
 
 }  // namespace
@@ -287,18 +307,23 @@ std::size_t append_rows(const PGresult* result, sql::ResultSet& set) {
   return bytes;
 }
 
-std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result, sql::ColumnNames* remembered) {
+std::uint64_t affected_by(std::string_view tag) noexcept {
+  std::uint64_t rows = 0;
+  if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
+    const std::string_view count = tag.substr(tag.rfind(' ') + 1);  // of INSERT the second number
+    std::from_chars(count.data(), count.data() + count.size(), rows);
+  }
+  return rows;
+}
+
+std::shared_ptr<const sql::ResultSet> decode_result(const PGresult* result, RowShape* remembered) {
   auto set = std::make_shared<sql::ResultSet>();
   if (remembered) {
-    if (!are_named(result, *remembered)) *remembered = names_of(result);
-    set->columns = *remembered;
+    if (!has_shape(result, *remembered)) *remembered = shape_of(result);
+    set->columns = remembered->names;
   }
   if (PQntuples(result) > 0 || PQnfields(result) > 0) append_rows(result, *set);  // SELECT FROM … gives rows without columns
-  const std::string_view tag = PQcmdStatus(const_cast<PGresult*>(result));
-  if (tag.starts_with("INSERT") || tag.starts_with("UPDATE") || tag.starts_with("DELETE") || tag.starts_with("MERGE")) {
-    const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));
-    std::from_chars(count.data(), count.data() + count.size(), set->affected);
-  }
+  set->affected = affected_by(PQcmdStatus(const_cast<PGresult*>(result)));
   return set;
 }
 

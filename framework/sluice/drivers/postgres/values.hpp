@@ -35,17 +35,12 @@ class Parameters {
   const unsigned* types() const noexcept { return binary_ ? binary_->types.data() : nullptr; }
   const int* lengths() const noexcept { return binary_ ? binary_->lengths.data() : nullptr; }
   const int* formats() const noexcept { return binary_ ? binary_->formats.data() : nullptr; }
-  // Appended to a statement's text this names its prepared form: which parameters are bytea.
-  std::string_view signature() const noexcept { return binary_ ? std::string_view(binary_->signature) : std::string_view(); }
-  // The statement's text with the signature, put together in `room` if there is one.
-  const std::string& key(const std::string& sql, std::string& room) const { return binary_ ? room = sql + binary_->signature : sql; }
 
  private:
   struct Binary {
     explicit Binary(std::size_t n) : types(n), lengths(n), formats(n) {}
     std::vector<unsigned> types;
     std::vector<int> lengths, formats;
-    std::string signature;
   };
   void point_at(const std::vector<sql::Value>& values, const std::string& sql);
 
@@ -58,14 +53,25 @@ class Parameters {
   std::unique_ptr<Binary> binary_;  // where there are bytes
 };
 
+// What names a statement's prepared form: its text and, behind that, which parameters are bytea. Put together in `room` where there are such.
+const std::string& prepared_key(const std::string& sql, const std::vector<sql::Value>& parameters, std::string& room);
+
 // What a value looks like inside of a statement's parameter. REQUIRES: not NULL.
 std::string format_value(const sql::Value& value);
 
 // One cell that is not NULL. `type` is the column's OID.
 sql::Value decode(unsigned type, std::string_view text);
 
-// `remembered`: the columns of the statement's last result, if there was one; brought up to date.
-std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result, sql::ColumnNames* remembered = nullptr);
+// What each row of a statement's result is like.
+struct RowShape {
+  sql::ColumnNames names;
+  std::vector<unsigned> types;  // OIDs; as many as there are names
+};
+
+// `remembered`: of the statement's last result, if there was one; brought up to date.
+std::shared_ptr<const sql::ResultSet> decode_result(const pg_result* result, RowShape* remembered = nullptr);
+// Rows changed, by a command's tag.
+std::uint64_t affected_by(std::string_view tag) noexcept;
 // The result's rows behind those of `set`, and its columns if it has none yet. Returns the bytes that the server sent for them.
 std::size_t append_rows(const pg_result* result, sql::ResultSet& set);
 

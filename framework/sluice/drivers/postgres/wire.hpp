@@ -5,11 +5,22 @@
 // the PGconn and shows when the server has let go.
 #pragma once
 
+#include <sluice/core/error.hpp>
 #include <sluice/core/watched_socket.hpp>
+
+#include <optional>
+#include <span>
+#include <string_view>
 
 struct pg_conn;
 
 namespace sluice::postgres {
+
+// The server has ended the connection, or it broke.
+class ConnectionGone : public Error {
+ public:
+  using Error::Error;
+};
 
 class Wire {
  public:
@@ -34,6 +45,13 @@ class Wire {
   }
   void wake() noexcept { watched_.wake(); }
 
+  // Past libpq, through its TLS where there is one. REQUIRES: libpq is in no exchange. Nothing: not now.
+  std::optional<std::size_t> send(std::string_view bytes) noexcept;  // all of them, if the connection takes no more for ever
+  std::optional<std::size_t> receive(std::span<char> room);          // throws ConnectionGone
+  // The server has said that it ends the connection, or has ended it. A goodbye to it would turn its end of stream into a reset.
+  void ended_by_server() noexcept { ended_by_server_ = true; }
+  bool has_more() const noexcept;                                    // received and decrypted already, the socket will not tell of it
+
   // Says goodbye, frees the PGconn, and waits for the server's orderly end of stream. True: seen, so the server's process is
   // gone; or no connect ever went through. False: reset, error or deadline. Goes on even if the coroutine is cancelled
   // (REQUIRES: throw_if_cancelled is off).
@@ -46,6 +64,7 @@ class Wire {
   WatchedSocket watched_;
   unsigned long socket_id_ = 0;  // inode of the watched socket
   bool ever_connected_ = false;
+  bool ended_by_server_ = false;
   bool lost_track_ = false;  // a connected socket was replaced before its end was seen
 };
 
