@@ -1,4 +1,7 @@
 // A group on one session: what the server is believed to have prepared, and what is left behind.
+#include <iterator>
+#include <tuple>
+
 #include "group_members.hpp"
 
 using namespace sluice;
@@ -179,4 +182,89 @@ TEST_CASE("A group in a session of its own: nothing of it is left, whatever ende
     }
     co_await client.close(std::move(session));
   });
+}
+
+// The third group on a session has every statement prepared and described, and goes past libpq.
+TEST_CASE("Groups past libpq: rows, errors and what cannot be sent are their members' own") {
+  if (!PostgresServer::require()) return;
+  for (const bool chained : {false, true}) {
+    CAPTURE(chained);
+    Client client;
+    Loop loop;
+    loop.run([&]() -> awaitable<void> {
+      std::unique_ptr<postgres::PostgresSession> session = co_await client.connect();
+      const auto three = [&](int divisor, std::string text, int n, Members& group) {
+        group.add("SELECT 10 / $1::int AS q", divisor);
+        group.add("SELECT $1::text, NULL", text);
+        group.add("SELECT g FROM generate_series(1, $1::int) AS g", n);
+      };
+      for (int round = 0; round < 4; ++round) {
+        Members group;
+        three(5, "a", 3, group);
+        co_await group.run(*session, chained);
+        for (const sql::GroupMember& member : group.all) REQUIRE(member.outcome == Outcome::done);
+        const auto& [quotient, text, series] = std::tie(group.all.front().rows, std::next(group.all.begin())->rows, group.all.back().rows);
+        CHECK(quotient[0]["q"].as<int>() == 2);
+        CHECK(text[0][0].as<std::string>() == "a");
+        CHECK(text[0][1].is_null());
+        CHECK(series.as<int>() == std::vector<int>{1, 2, 3});
+      }
+      for (const bool last : {false, true}) {
+        Members group;
+        three(last ? 5 : 0, last ? "a" : std::string("z\0z", 3), 0, group);
+        if (last) group.add("SELECT $1::text, NULL", std::string("z\0z", 3));
+        co_await group.run(*session, chained);
+        sql::GroupMember& unsendable = last ? group.all.back() : *std::next(group.all.begin());
+        CHECK(unsendable.outcome == Outcome::failed);
+        CHECK(code_of(unsendable.failure) == "22021");
+        if (last) {
+          CHECK(group.all.front().outcome == Outcome::done);
+          CHECK(std::next(group.all.begin())->outcome == Outcome::done);
+        } else {
+          CHECK(group.all.front().outcome == Outcome::failed);
+          CHECK(code_of(group.all.front().failure) == "22012");
+          CHECK(group.all.back().outcome == Outcome::again);
+        }
+      }
+      co_await check_prepared(*session);
+      co_await client.close(std::move(session));
+    });
+  }
+}
+
+TEST_CASE("A session that has lost all its prepared forms, its BEGIN's too, soon runs groups as before") {
+  if (!PostgresServer::require()) return;
+  for (const bool chained : {false, true}) {
+    CAPTURE(chained);
+    Client client;
+    Loop loop;
+    loop.run([&]() -> awaitable<void> {
+      std::unique_ptr<postgres::PostgresSession> session = co_await client.connect();
+      const auto go = [&](Members& group) -> awaitable<void> {
+        for (int i = 0; i < 3; ++i) group.add("SELECT $1::int", i);
+        co_await group.run(*session, chained);
+      };
+      for (int round = 0; round < 3; ++round) {
+        Members group;
+        co_await go(group);
+        REQUIRE(group.all.back().outcome == Outcome::done);
+      }
+      co_await session->run_script("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", Deadline::never());
+      bool as_before = false;
+      for (int round = 0; round < 3 && !as_before; ++round) {
+        Members group;
+        co_await go(group);
+        as_before = true;
+        for (const sql::GroupMember& member : group.all) {
+          CHECK(member.outcome != Outcome::failed);
+          as_before = as_before && member.outcome == Outcome::done;
+        }
+      }
+      CHECK(as_before);
+      const std::int64_t there = co_await prepared(*session);
+      CHECK(there == static_cast<std::int64_t>(session->cached_statements()));
+      CHECK_FALSE(session->broken);
+      co_await client.close(std::move(session));
+    });
+  }
 }
