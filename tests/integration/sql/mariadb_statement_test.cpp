@@ -142,14 +142,13 @@ TEST_CASE("MariaDB: errors carry class, number and SQLSTATE, never a parameter, 
 TEST_CASE("MariaDB: a value beyond max_allowed_packet is refused before it is sent, with both sizes") {
   if (!MariaDbServer::require()) return;
   MysqlClient client;
-  with_mysql(client, [](MysqlSession& s) -> awaitable<void> {
-    const std::string big(17 << 20, 'x');
+  const std::string big(17 << 20, 'x'), fits(8 << 20, 'x');  // here, not on the loop, which must turn
+  with_mysql(client, [&](MysqlSession& s) -> awaitable<void> {
     const sql::SqlError error = co_await error_of(s, "SELECT LENGTH($1)", big);
     CHECK(error.phase() == sql::Phase::encode);
     CHECK(error.native_code() == 1153);
     CHECK(says(error, "max_allowed_packet = 16777216"));
     CHECK_FALSE(s.broken);
-    const std::string fits(8 << 20, 'x');
     const sql::SqlError twice = co_await error_of(s, "SELECT $1, $1, $1", fits);
     CHECK(twice.native_code() == 1153);
     const sql::Rows rows = co_await query(s, "SELECT LENGTH(v), v FROM (SELECT $1 AS v) AS one", fits);
