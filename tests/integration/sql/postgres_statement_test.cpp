@@ -1,26 +1,13 @@
 #include <chrono>
 #include <limits>
 
-#include "fixture.hpp"
+#include "with_session.hpp"
 
 using namespace sluice;
 using namespace sluice::test;
 using Session = postgres::PostgresSession;
 
 namespace {
-
-// Opens a session, runs the body on it, and closes it with proof.
-template <class Body>
-void with_session(Client& client, Body body) {
-  Loop loop;
-  loop.run([&]() -> awaitable<void> {
-    std::unique_ptr<Session> session = co_await client.connect();
-    co_await body(*session);
-    const bool gone = co_await client.close(std::move(session));
-    CHECK(gone);
-  });
-  loop.check_responsive();
-}
 
 // The SqlError that the statement must end with.
 awaitable<sql::SqlError> error_of(Session& session, std::string sql) {

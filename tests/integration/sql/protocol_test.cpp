@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "databases.hpp"
 
 using namespace sluice;
@@ -15,6 +17,7 @@ struct Meddling {
   std::string word;
   std::string before = {};               // comes first
   std::size_t most = std::string::npos;  // so many bytes of them still come; then both connections end
+  std::string* heard = nullptr;          // with it; to be read when the relay is gone
 };
 
 // Passes on what the client and the server on this port say, with one change.
@@ -37,7 +40,10 @@ std::function<void(int)> meddle(int port, Meddling how) {
       const ssize_t n = ::recv(from_client ? client : upstream, buffer.data(), buffer.size(), 0);
       if (n <= 0) break;
       std::string_view said(buffer.data(), static_cast<std::size_t>(n));
-      if (from_client && !asked && said.find(how.word) != said.npos) asked = due = true;
+      if (from_client && !asked && said.find(how.word) != said.npos) {
+        asked = due = true;
+        if (how.heard) *how.heard = said;
+      }
       if (!from_client && asked) {
         if (std::exchange(due, false)) ::send(client, how.before.data(), how.before.size(), MSG_NOSIGNAL);
         said = said.substr(0, left);
@@ -106,6 +112,31 @@ TEST_CASE("What a server must not say is a typed error, and its connection is no
   SUBCASE("a row without a description") { how.before = std::string("D\0\0\0\x06\0\0", 7); }
   SUBCASE("noise") { how.before = "HTTP/1.1 400 Bad Request\r\n\r\n"; }
   check_given_up(server().port(), "postgresql", how, "SELECT 'a surprise'");
+}
+
+TEST_CASE("A prepared query has its columns described with its first run, and not again") {
+  if (!PostgresServer::require()) return;
+  const auto sent_by = [](int runs_before) {
+    std::string heard, types;
+    {
+      ScriptedServer relay({meddle(server().port(), {.word = "'here'", .heard = &heard})});
+      RealDatabase t("postgresql://app:secret@127.0.0.1:" + std::to_string(relay.port()) + "/app?sslmode=disable", 1);
+      auto body = [&]() -> awaitable<void> {
+        for (int i = 0; i < runs_before; ++i) co_await t.db->query("SELECT $1::text", std::string("as usual"));
+        co_await t.db->query("SELECT $1::text", std::string("'here'"));
+      };
+      t.run(body);
+    }
+    for (std::size_t at = 0; at + 5 <= heard.size();) {
+      types += heard[at];
+      std::uint32_t length = 0;
+      std::memcpy(&length, heard.data() + at + 1, 4);
+      at += 1 + ntohl(length);
+    }
+    return types;
+  };
+  CHECK(sent_by(0) == "BDES");  // Bind, Describe, Execute, Sync
+  CHECK(sent_by(1) == "BES");
 }
 
 TEST_CASE("What a server must not say past libpq is a typed error, and its connection is not used again") {

@@ -1,4 +1,5 @@
 #include <sluice/drivers/postgres/group.hpp>
+#include <sluice/drivers/postgres/stale_form.hpp>
 
 namespace sluice::postgres {
 
@@ -44,7 +45,7 @@ std::uint32_t Group::refused(const Refusal& refusal) {
 std::uint32_t Group::blame(std::uint32_t at, const Refusal& refusal) {
   Member& member = members_[at];
   const bool company = kind_ != GroupKind::single;
-  if (refusal.reused && (refusal.sqlstate == "0A000" || refusal.sqlstate == "26000")) {
+  if (refusal.reused && no_longer_fits(refusal.sqlstate)) {
     member.outcome = Outcome::alone;
   } else if (company && (refusal.sqlstate == "25006" || refusal.sqlstate == "25001")) {
     member.outcome = Outcome::alone;

@@ -3,6 +3,7 @@
 #include <sluice/core/log.hpp>
 #include <sluice/core/text.hpp>
 #include <sluice/drivers/postgres/group.hpp>
+#include <sluice/drivers/postgres/stale_form.hpp>
 #include <sluice/drivers/postgres/turn.hpp>
 
 #include <libpq-fe.h>
@@ -18,7 +19,6 @@ namespace {
 
 // How long the server may take to tell what became of a cancelled group.
 constexpr Duration cancel_patience = 2s;
-constexpr const char* no_such_statement = "26000";
 constexpr const char* no_word = "the server did not tell in time what became of a cancelled statement";
 
 const std::string begin_reads = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
@@ -373,7 +373,7 @@ class PostgresSession::GroupTrip {
     if (code == no_such_statement && (head.what == Sent::What::begin || head.what == Sent::What::commit)) {
       for (const std::string* sql : {&begin_reads, &begin_chain, &next_link, &last_commit}) session_.cache_.erase(*sql);  // all are gone, most likely
     }
-    if (refusal.reused && head.what == Sent::What::execute && (code == "0A000" || code == no_such_statement)) forget(*members_[head.member], code);
+    if (refusal.reused && head.what == Sent::What::execute && no_longer_fits(code)) forget(*members_[head.member], code);
     const std::uint32_t whose = group_.refused(refusal);
     if (whose == Sent::nobody) return;
     sql::GroupMember& member = *members_[whose];
@@ -393,7 +393,7 @@ class PostgresSession::GroupTrip {
     const std::string& key = prepared_key(member.sql(), member.parameters, joined);
     StatementCache::Entry* const known = find(key);
     if (!known) return;
-    if (code == "0A000") stale_.push_back(known->name);
+    if (code == changed_result) stale_.push_back(known->name);
     std::replace(known_.begin(), known_.end(), known, &forgotten_);
     session_.cache_.erase(key);
   }
@@ -443,7 +443,7 @@ awaitable<void> PostgresSession::run_group(std::span<sql::GroupMember* const> me
     // Alone it has no COMMIT of its own, behind which room could be made.
     const std::string name = *cache_.victim();
     const Result gone = co_await simple("DEALLOCATE " + name, Deadline::after(cancel_patience));
-    if (PQresultStatus(gone.get()) == PGRES_COMMAND_OK || sqlstate_of(gone.get()) == "26000") cache_.drop(name);
+    if (PQresultStatus(gone.get()) == PGRES_COMMAND_OK || sqlstate_of(gone.get()) == no_such_statement) cache_.drop(name);
   }
   trip.send();
   co_await trip.read(patience);

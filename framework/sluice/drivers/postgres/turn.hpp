@@ -31,4 +31,9 @@ class PostgresSession::Turn {
   PostgresSession& session_;
 };
 
+// A statement whose time is over before it begins.
+inline void refuse_late(Deadline deadline, const std::string& sql) {
+  if (deadline.passed(Clock::now())) throw TimedOut("the deadline had passed before this was sent: " + sql::shorten(sql));
+}
+
 }  // namespace sluice::postgres
