@@ -32,7 +32,6 @@ struct WatchedSocket::State : std::enable_shared_from_this<State> {
   }
 
   Readiness begin(bool read, bool write, Deadline deadline) {
-    using Socket = asio::posix::stream_descriptor;
     if (!write && writes_watched) forget_writes();
     writes_watched = write || writes_watched;
     until = deadline.at;
@@ -54,7 +53,7 @@ struct WatchedSocket::State : std::enable_shared_from_this<State> {
     return ended && deadline.passed(Clock::now()) ? Wake::expired : Wake::ready;
   }
 
-  asio::posix::stream_descriptor socket;
+  Socket socket;
   asio::steady_timer alarm;
   TimePoint rings = TimePoint::max();  // max: it is not set
   TimePoint until = TimePoint::max();  // of the wait under way; max: none, or one without a deadline

@@ -39,7 +39,8 @@ class WatchedSocket {
   awaitable<Wake> wait(bool read, bool write, Deadline deadline);
   // The same in the caller's own frame: it awaits what begin_wait() gives, asks for its cancellation state, and end_wait() says what it was.
   // REQUIRES: this object outlives the wait.
-  using Readiness = decltype(std::declval<asio::posix::stream_descriptor&>().async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::deferred)));
+  using Socket = asio::posix::stream_descriptor;
+  using Readiness = decltype(std::declval<Socket&>().async_wait(Socket::wait_read, asio::as_tuple(asio::deferred)));
   using Woken = std::tuple<error_code>;
   Readiness begin_wait(bool read, bool write, Deadline deadline);
   Wake end_wait(const Woken& woken, const asio::cancellation_state& cancellation, Deadline deadline) noexcept;
